@@ -1,0 +1,46 @@
+"""`python -m benchmarks [NAME ...] [--json]`: measure, print, fail when a limit is missed."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib
+import json
+import sys
+
+NAMES = ("core", "restart", "group", "boot", "idle")
+
+
+def main() -> int:
+    """Run the named benchmarks (all when none is named); 1 when one misses its limit."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all or some of: {', '.join(NAMES)}")
+    parser.add_argument("--json", action="store_true", help="one JSON object a benchmark")
+    args = parser.parse_args()
+    names = NAMES if args.names in ([], ["all"]) else args.names
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; there are: {', '.join(NAMES)}")
+    modules = [importlib.import_module(f"benchmarks.{name}") for name in names]
+    gc.collect()
+    gc.freeze()
+    missed = 0
+    for module in modules:
+        result = module.run()
+        missed += not result.get("ok", True)
+        print(json.dumps(result) if args.json else _lines(result), flush=True)
+    return 1 if missed else 0
+
+
+def _lines(result: dict[str, object], indent: str = "") -> str:
+    lines = []
+    for key, value in result.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{key}:", _lines(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{key}: {value}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""Twenty, a hundred, five hundred trivial children under one supervisor until all answer a ping."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from benchmarks.arena import arena, trivial
+from benchmarks.figures import beside
+from benchmarks.floor import boot as floor_boot
+
+SIZES, ROUNDS, LIMIT = (20, 100, 500), {20: 7, 100: 5, 500: 3}, 4.0
+
+
+def run() -> dict[str, Any]:
+    """Grace and the floor by turns, for each size."""
+    sizes = {}
+    for size in SIZES:
+        grace, floor = [], []
+        for _ in range(ROUNDS[size]):
+            grace.append(_one(size))
+            floor.append(floor_boot(size))
+        sizes[str(size)] = beside(f"boot {size}", grace, floor, LIMIT)
+    return {"name": "boot", "sizes": sizes, "ok": all(found["ok"] for found in sizes.values())}
+
+
+def _one(size: int) -> float:
+    names = [f"child{number}" for number in range(size)]
+    with arena(*map(trivial, names)) as tree:
+        outside = tree.outside()
+        for name in names:
+            outside.ask(name, "ping")
+        seconds = time.perf_counter() - tree.began
+        outside.close()
+    return seconds

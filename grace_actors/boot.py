@@ -1,0 +1,166 @@
+"""The seven phases of a boot, run against the live tree and timed.
+
+Conducts and measures; the tree starts itself (the supervisors decide the order). A phase that has nothing
+to do in a user's tree says so and passes. Invariant: `ready_s` counts from the start of the guard process
+to the moment every child was ready.
+"""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from grace_actors.errors import GraceError
+from grace_actors.home import read_json_object
+from grace_actors.kernel import Data
+from grace_actors.preflight import attest, run_checks
+
+if TYPE_CHECKING:
+    from grace_actors.outside import Outside
+    from grace_actors.system import System
+
+BOOT_BUDGET_S = 90.0
+_NAMES = ("pre_flight", "core", "kernels", "endpoints", "contracts", "open", "attestation")
+
+
+class Failed(Exception):
+    """A phase did not pass; the message says why."""
+
+
+class Boot:
+    """One boot. `info()` is what `status` shows of it."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._phases: list[Data] = []
+        self._ready_s: float | None = None
+        self._attested = attest(system.plan.home.root, system.plan.tree.source)
+
+    def info(self) -> Data:
+        return {"ready_s": self._ready_s, "phases": list(self._phases)}
+
+    def pre_flight(self) -> bool:
+        """Phase 1, before any actor exists. False when a critical check failed."""
+        return self._phase(0, self._check_flight)
+
+    def conduct(self) -> None:
+        """Phases 2 to 7, in a thread of the system process."""
+        with self._system.outside() as outside:
+            steps: list[Callable[[], str]] = [
+                self._core_is_up,
+                self._kernels_are_up,
+                lambda: self._endpoints_answer(),
+                lambda: self._contracts_hold(outside),
+                lambda: self._open(outside),
+                self._still_attested,
+            ]
+            passed = [self._phase(number, step) for number, step in enumerate(steps, start=1)]
+        self._finish(all(passed))
+
+    def _phase(self, number: int, step: Callable[[], str]) -> bool:
+        name = _NAMES[number]
+        tell = self._system.tell_guard
+        tell({"boot": "phase_started", "name": name, "n": number + 1, "of": len(_NAMES)})
+        began = time.monotonic()
+        try:
+            detail, ok = step(), True
+        except (Failed, GraceError) as error:
+            detail, ok = str(error), False
+        seconds = round(time.monotonic() - began, 4)
+        self._phases.append({"name": name, "seconds": seconds, "ok": ok, "detail": detail})
+        tell({"boot": "phase_done", "name": name, "seconds": seconds, "ok": ok, "detail": detail})
+        return ok
+
+    def _finish(self, ok: bool) -> None:
+        system = self._system
+        if system.state != "booting":
+            return
+        if not system.root_ready.is_set():
+            system.tell_guard({"boot": "failed", "message": self._phases[2]["detail"], "hint": "see the logs"})
+            return
+        system.state = "running"
+        kind = "system.recovered" if system.plan.is_recovery else "boot.completed"
+        total = len(system.up)
+        failed = [phase["name"] for phase in self._phases if not phase["ok"]]
+        system.tell_guard({"boot": "done", "ready_s": self._ready_s, "running": total, "total": total, "ok": ok})
+        system.emit(kind, system.plan.tree.root.name, {"ready_s": self._ready_s, "failed_phases": failed})
+
+    # ---- the phases -----------------------------------------------------------------------------------
+
+    def _check_flight(self) -> str:
+        results = run_checks(self._system.plan.home.root, self._system.plan.tree.source)
+        failed = [check for check in results if check.level == "fail" and check.critical]
+        if failed:
+            raise Failed("; ".join(f"{check.name}: {check.detail}" for check in failed))
+        warned = [f"{check.name}: {check.detail}" for check in results if check.level != "pass"]
+        return "; ".join(warned) or f"{len(results)} checks passed"
+
+    def _core_is_up(self) -> str:
+        first = self._system.plan.tree.root.children
+        if not first:
+            return "an empty tree"
+        self._wait_for(lambda: first[0].id in self._system.up, f"{first[0].id} did not start")
+        return f"{first[0].id} is up"
+
+    def _kernels_are_up(self) -> str:
+        self._wait_for(self._system.root_ready.is_set, "not every child became ready")
+        self._ready_s = round(time.monotonic() - self._system.plan.started, 3)
+        return f"{len(self._system.up)} actors are up"
+
+    def _wait_for(self, condition: Callable[[], bool], complaint: str) -> None:
+        deadline = time.monotonic() + BOOT_BUDGET_S
+        while not condition():
+            if time.monotonic() > deadline:
+                raise Failed(f"{complaint} within {BOOT_BUDGET_S:g} s")
+            time.sleep(0.002)
+
+    def _has(self, name: str) -> bool:
+        return name in self._system.up
+
+    def _endpoints_answer(self) -> str:
+        if not self._has("api_server"):
+            return "no api_server in this tree"
+        url = read_json_object(self._system.plan.home.api_file).get("url")
+        if not isinstance(url, str):
+            raise Failed("api_server has not written its address")
+        for path in ("/health", "/ready"):
+            _get(url.rstrip("/") + path)
+        return f"{url} answers"
+
+    def _contracts_hold(self, outside: Outside) -> str:
+        held = ["status"]
+        kernels = outside.ask("status", "status", {}, timeout_s=5.0)["kernels"]
+        if kernels["running"] != kernels["total"]:
+            raise Failed(f"{kernels['running']} of {kernels['total']} kernels run")
+        for name in ("message_bus", "immutable_log", "signature"):
+            if self._has(name):
+                checks = outside.ask(name, "ready", {}, timeout_s=5.0)["checks"]
+                failed = [check["name"] for check in checks if not check["ok"]]
+                if failed:
+                    raise Failed(f"{name} does not keep {', '.join(failed)}")
+                held.append(name)
+        return f"{', '.join(held)} hold"
+
+    def _open(self, outside: Outside) -> str:
+        if not self._has("message_bus"):
+            return "no boot limits in this tree"
+        outside.ask("message_bus", "open", {}, timeout_s=5.0)
+        return "boot limits are lifted"
+
+    def _still_attested(self) -> str:
+        now = attest(self._system.plan.home.root, self._system.plan.tree.source)
+        changed = sorted(path for path in {*now, *self._attested} if now.get(path) != self._attested.get(path))
+        if changed:
+            raise Failed(f"changed during boot: {', '.join(changed)}")
+        return f"{len(now)} files unchanged"
+
+
+def _get(url: str) -> Any:
+    try:
+        with urllib.request.urlopen(url, timeout=5.0) as answer:  # noqa: S310 - our own loopback server
+            return answer.read()
+    except (urllib.error.URLError, OSError) as error:
+        raise Failed(f"{url}: {error}") from error

@@ -1,0 +1,245 @@
+"""A kernel as an actor: gives a plain Kernel its Context, its snapshots and its self-test.
+
+Translates messages into calls of the kernel and nothing else; restart policy is the supervisor's.
+Invariant: the kernel is reached by requests only after its self-test has passed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from grace_actors import snapshots, wire
+from grace_actors.actor import Actor, memory_mb
+from grace_actors.errors import GraceError, Refused, StoreFailed
+from grace_actors.jobs import Job
+from grace_actors.kernel import LATER, Answer, Completed, Data, Kernel, Request
+from grace_actors.timers import ActorTimer
+from supervisors.spec import KernelStart
+
+SAVE_EVERY_S = 30.0
+MAX_PAUSED = 1000
+_NOT_PAUSABLE = frozenset({"ping", "ready", "inspect", "inject", "pause", "resume"})
+
+
+class NotReady(RuntimeError):
+    """The self-test of a starting kernel failed."""
+
+
+class KernelActor(Actor):
+    """Hosts one Kernel. The built-in verbs are those in `_NOT_PAUSABLE`."""
+
+    def begin(self) -> None:
+        start: KernelStart = self.birth.start
+        context = ActorContext(self, start.config)
+        self.kernel = load(start.path)(context)
+        self._paused: deque[tuple[wire.Ask, Any]] | None = None
+        self._senders: dict[int, tuple[int, Any]] = {}
+        self._request_number = 0
+        self._saved = b""
+        self._restore()
+        self.kernel.setup()
+        failed = [check for check in self.kernel.ready() if not check.ok]
+        if failed:
+            raise NotReady("; ".join(f"{check.name}: {check.detail or 'failed'}" for check in failed))
+        self.is_ready()
+        self._autosave()
+
+    # ---- requests -----------------------------------------------------------------------------------
+
+    def handle_ask(self, ask: wire.Ask, sender: Any) -> Any:
+        if ask.verb in _NOT_PAUSABLE:
+            return getattr(self, f"_builtin_{ask.verb}")(ask.args)
+        if self._paused is not None:
+            return self._park(ask, sender)
+        return self._handle(ask, sender)
+
+    def _handle(self, ask: wire.Ask, sender: Any) -> Any:
+        self._request_number += 1
+        if ask.id:
+            self._senders[self._request_number] = (ask.id, sender)
+        request = Request(verb=ask.verb, args=ask.args, sender=ask.sender, id=self._request_number)
+        try:
+            value = self.kernel.handle(request)
+        except BaseException:
+            self._senders.pop(request.id, None)
+            raise
+        if value is not LATER:
+            self._senders.pop(request.id, None)
+        return value
+
+    def answer(self, request: Request, value: Any, error: GraceError | None) -> None:
+        """Answer what was kept for LATER; a second answer changes nothing."""
+        number, sender = self._senders.pop(request.id, (0, None))
+        self.reply(number, sender, value, error=error)
+
+    def _park(self, ask: wire.Ask, sender: Any) -> Any:
+        assert self._paused is not None
+        if len(self._paused) >= MAX_PAUSED:
+            raise Refused(f"{self.name} is paused and {MAX_PAUSED} requests wait already", hint="resume it first")
+        self._paused.append((ask, sender))
+        return LATER
+
+    def _builtin_ping(self, args: Data) -> Data:
+        return {"pong": True}
+
+    def _builtin_ready(self, args: Data) -> Data:
+        return {"checks": [asdict(check) for check in self.kernel.ready()]}
+
+    def _builtin_inspect(self, args: Data) -> Data:
+        checks = self._builtin_ready(args)["checks"]
+        return {"checks": checks, "metrics": dict(self.kernel.metrics()), "does": self.kernel.does()}
+
+    def _builtin_inject(self, args: Data) -> None:
+        self.inject(args["fault"], args.get("params", {}))
+
+    def _builtin_pause(self, args: Data) -> None:
+        if self._paused is None:
+            self._paused = deque()
+
+    def _builtin_resume(self, args: Data) -> None:
+        waiting, self._paused = self._paused or deque(), None
+        for ask, sender in waiting:
+            self._on_ask(ask, sender)
+
+    # ---- state --------------------------------------------------------------------------------------
+
+    def _restore(self) -> None:
+        loaded = snapshots.load(self.birth.home / "snapshots", self.name)
+        if loaded.error:
+            self.names.events.emit("snapshot.damaged", self.name, {"error": loaded.error})
+        if loaded.state is None:
+            return
+        try:
+            self.kernel.restore(loaded.state)
+        except ValueError as error:
+            self.names.events.emit("snapshot.discarded", self.name, {"error": str(error)})
+
+    def save(self) -> None:
+        """Store the snapshot if it changed. A full disk is an event, not a crash."""
+        state = self.kernel.snapshot()
+        if state is None:
+            return
+        packed = msgpack.packb(state)
+        if packed == self._saved:
+            return
+        try:
+            snapshots.save(self.birth.home / "snapshots", self.name, state)
+            self._saved = packed
+        except StoreFailed as error:
+            self.names.events.emit("snapshot.failed", self.name, {"error": error.message})
+
+    def _autosave(self) -> None:
+        def again() -> None:
+            self.save()
+            self.after(SAVE_EVERY_S, again)
+
+        self.after(SAVE_EVERY_S, again)
+
+    def stopping(self, reason: str) -> None:
+        self.save()
+        self.kernel.stop(reason)
+
+    def pulse(self) -> wire.Pulse:
+        waiting = len(self._paused or ()) + len(self._senders)
+        degraded = tuple(self.kernel.degraded)
+        return wire.Pulse(self.name, self.gen, self.kernel.does(), waiting, memory_mb(), degraded)
+
+
+def load(path: str) -> type[Kernel]:
+    """The class named `package.module:Class`; the tree file's check has imported it before the fork."""
+    module, _, name = path.partition(":")
+    kernel: type[Kernel] = getattr(importlib.import_module(module), name)
+    return kernel
+
+
+class ActorContext:
+    """The Context of a kernel that lives in an actor."""
+
+    def __init__(self, actor: KernelActor, config: Mapping[str, Any]) -> None:
+        self._actor = actor
+        self.name = actor.name
+        self.home: Path = actor.birth.home
+        self.data: Path = self.home / "data" / self.name
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.config = config
+
+    now = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
+
+    def tell(self, to: str, verb: str, args: Data | None = None) -> None:
+        self._actor.names.tell(to, verb, args)
+
+    def ask(
+        self, to: str, verb: str, args: Data | None, on_answer: Callable[[Answer], None], *, timeout_s: float = 5.0
+    ) -> None:
+        self._actor.names.ask(to, verb, args, on_answer, timeout_s)
+
+    def answer(self, request: Request, value: Any = None, *, error: GraceError | None = None) -> None:
+        self._actor.answer(request, value, error)
+
+    def emit(self, type: str, subject: str, data: Data | None = None) -> None:
+        self._actor.names.events.emit(type, subject, data)
+
+    def after(self, delay_s: float, call: Callable[[], None]) -> ActorTimer:
+        return self._actor.after(delay_s, call)
+
+    def every(self, interval_s: float, call: Callable[[], None]) -> Repeating:
+        return Repeating(self._actor, interval_s, call)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        on_done: Callable[[Completed], None],
+        *,
+        input: bytes = b"",
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float = 60.0,
+        max_output_bytes: int = 1_000_000,
+        preexec: Callable[[], None] | None = None,
+    ) -> None:
+        job = Job(self._actor, on_done, max_output_bytes)
+        job.start(argv, input=input, cwd=cwd, env=env, timeout_s=timeout_s, preexec=preexec)
+
+    def watch(self, fd: int, on_readable: Callable[[], None]) -> Watch:
+        self._actor.watch(fd, on_readable)
+        return Watch(self._actor, fd)
+
+    def save(self) -> None:
+        self._actor.save()
+
+
+class Repeating:
+    """A call every so many seconds; the interval starts anew after each call, so a slow one cannot pile up."""
+
+    def __init__(self, actor: Actor, interval_s: float, call: Callable[[], None]) -> None:
+        self._actor, self._interval_s, self._call = actor, interval_s, call
+        self._timer = actor.after(interval_s, self._fire)
+        self._cancelled = False
+
+    def _fire(self) -> None:
+        self._call()
+        if not self._cancelled:
+            self._timer = self._actor.after(self._interval_s, self._fire)
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._timer.cancel()
+
+
+class Watch:
+    """A watched descriptor."""
+
+    def __init__(self, actor: Actor, fd: int) -> None:
+        self._actor, self._fd = actor, fd
+
+    def cancel(self) -> None:
+        self._actor.unwatch(self._fd)

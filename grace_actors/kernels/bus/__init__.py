@@ -1,0 +1,1 @@
+"""Parts of the message bus: topics, access, queues, deliveries, durable messages."""

@@ -1,0 +1,276 @@
+"""Keeps the queue of work orders and does the one kind it can do by itself: scanning the program for syntax errors.
+
+Other work is taken by who can do it (`start`), and comes back with what the tests said (`complete`). It must not
+change any code. Invariant: an order is completed only if its tests passed; at most five are active at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import grace_actors
+from grace_actors.errors import NotFound, Refused, StoreFailed
+from grace_actors.kernel import Check, Data, Kernel, Request
+from grace_actors.kernels.arguments import choice, flag, mapping_or_empty, text, text_or, whole_or
+from grace_actors.kernels.order_store import Orders, migrations
+from grace_actors.kernels.syntax_scan import SyntaxScan, check_file
+from grace_actors.kernels.work_orders import (
+    MAX_PARALLEL,
+    MOVES,
+    Complexity,
+    OrderState,
+    OrderType,
+    Priority,
+    complexity_of,
+)
+from grace_actors.stores.sqlite import EVENTS, Store
+
+FIRST_SCAN_S = 20.0
+SCAN_AGAIN_S, SCAN_CHECK_S = 3600.0, 600.0
+STEP_S = 2.0
+FILES_A_STEP = 4
+MAX_FIX_ORDERS = 10
+PACKAGES = ("supervisors", "playbooks", "chaos", "grace_actors")
+
+
+class CodingAgent(Kernel):
+    """Verbs: create, list, show, start, complete, fail, scan, stats. Config: `scan`, the paths to scan."""
+
+    emits = (
+        *("work_order.created", "work_order.started", "work_order.completed", "work_order.failed"),
+        *("syntax.broken", "syntax.scanned"),
+        *EVENTS,
+    )
+
+    def setup(self) -> None:
+        self.store = Store(
+            self.ctx.data / "work_orders.db", migrations, emit=self.ctx.emit, name=self.ctx.name, wall=self.ctx.wall
+        )
+        self.orders = Orders(self.store)
+        self.scan: SyntaxScan | None = None
+        self.scan_order = ""
+        self._fail_abandoned_scans()
+        self.ctx.after(FIRST_SCAN_S, self._scan_if_due)
+        self.ctx.every(SCAN_CHECK_S, self._scan_if_due)
+
+    def ready(self) -> list[Check]:
+        unreachable = [state.value for state in OrderState if state not in _reachable()]
+        broken = check_file(Path(__file__))
+        return [
+            self.store.writable(),
+            Check(name="moves_complete", ok=not unreachable, detail=", ".join(unreachable) or "every state reachable"),
+            Check(name="scanner_works", ok=not broken, detail="compiled its own source"),
+        ]
+
+    def stop(self, reason: str) -> None:
+        self.store.close()
+
+    # ---- the queue ------------------------------------------------------------------------------------
+
+    def do_create(self, request: Request) -> Any:
+        """A new order: `type`, `description`; `priority` (default high), `context`, `self_healing_run_id`,
+        `playbook_id`, `incident`. A syntax scan takes `context.paths`."""
+        context = mapping_or_empty(request, "context")
+        guessed = complexity_of(str(context.get("error_type", "")))
+        priority = choice(request, "priority", Priority, Priority.HIGH)
+        kind = choice(request, "type", OrderType, OrderType.SELF_HEALING_PATCH)
+        if kind is OrderType.SYNTAX_SCAN:
+            raise Refused("create: a syntax scan is started with `scan`")
+        order = {
+            "type": kind.value,
+            "description": text(request, "description"),
+            "priority": priority.value,
+            "rank": priority.rank,
+            "estimated_complexity": choice(request, "estimated_complexity", Complexity, guessed).value,
+            "context": context,
+            "self_healing_run_id": text_or(request, "self_healing_run_id", max_chars=100),
+            "playbook_id": text_or(request, "playbook_id", max_chars=200),
+            "incident": text_or(request, "incident", max_chars=100),
+        }
+        return self._create(order, request.sender)
+
+    def _create(self, order: Data, by: str) -> Data:
+        created = self.orders.create(order, at=self.ctx.wall(), by=by)
+        data = {"type": created["type"], "priority": created["priority"], "run": created["self_healing_run_id"]}
+        self.ctx.emit("work_order.created", created["id"], data)
+        self.did = f"queued {created['id']}: {created['description']:.80}"
+        return created
+
+    def do_list(self, request: Request) -> Any:
+        """Orders in the order of work; `status`, `type` and `self_healing_run_id` narrow them."""
+        status, kind = text_or(request, "status"), text_or(request, "type")
+        if status:
+            choice(request, "status", OrderState)
+        if kind:
+            choice(request, "type", OrderType)
+        run, limit = text_or(request, "self_healing_run_id"), whole_or(request, "limit", 50, low=1, high=200)
+        found = self.orders.list(status=status, type=kind, run=run, limit=limit)
+        return {"work_orders": found, "count": len(found), "stats": self.orders.stats()}
+
+    def do_show(self, request: Request) -> Any:
+        """The order `id` with every move it made."""
+        id = text(request, "id", max_chars=100)
+        return self.orders.get(id) | {"moves": self.orders.moves(id)}
+
+    def do_start(self, request: Request) -> Any:
+        """Take the order `id`, or the first in the queue, for `agent` (default: who asks)."""
+        agent = text_or(request, "agent", request.sender or "unknown", max_chars=200)
+        id = text_or(request, "id", max_chars=100)
+        if not id:
+            first = self.orders.next_queued()
+            if first is None:
+                raise NotFound("start: no order is queued", hint="`create` makes one")
+            id = first["id"]
+        self.orders.move(id, OrderState.ASSIGNED, at=self.ctx.wall(), by=agent, assigned_agent=agent)
+        started = self.orders.move(id, OrderState.IN_PROGRESS, at=self.ctx.wall(), by=agent)
+        self.ctx.emit("work_order.started", id, {"agent": agent})
+        self.did = f"gave {id} to {agent}"
+        return started
+
+    def do_complete(self, request: Request) -> Any:
+        """Finish `id` with what the tests said: `tests_passed`, `files_changed`, `diff_url`. Tests that did not pass
+        make it a failed order."""
+        id, passed = text(request, "id", max_chars=100), flag(request, "tests_passed")
+        result = {
+            "tests_passed": passed,
+            "files_changed": whole_or(request, "files_changed", 0, low=0, high=100_000),
+            "diff_url": text_or(request, "diff_url", max_chars=2000),
+        }
+        if not passed:
+            return self._failed(id, "the tests did not pass", request.sender, patch_result=result)
+        done = self.orders.finish(
+            id, OrderState.COMPLETED, at=self.ctx.wall(), by=request.sender, note="tests passed", patch_result=result
+        )
+        self.ctx.emit("work_order.completed", id, result | {"run": done["self_healing_run_id"]})
+        self.did = f"completed {id}: {result['files_changed']} files changed"
+        return {"success": True, "message": f"{id} is completed", "work_order": done}
+
+    def do_fail(self, request: Request) -> Any:
+        """Give `id` up, with the `reason`."""
+        id, reason = text(request, "id", max_chars=100), text(request, "reason", max_chars=2000)
+        return self._failed(id, reason, request.sender)
+
+    def _failed(self, id: str, reason: str, by: str, **values: Any) -> Data:
+        at = self.ctx.wall()
+        finish = self.orders.finish if values else self.orders.move
+        done = finish(id, OrderState.FAILED, at=at, by=by, note=reason, error=reason, **values)
+        self.ctx.emit("work_order.failed", id, {"reason": reason, "run": done["self_healing_run_id"]})
+        self.did = f"failed {id}: {reason:.80}"
+        return {"success": False, "message": f"{id} is failed: {reason}", "work_order": done}
+
+    def do_stats(self, request: Request) -> Any:
+        """Counts by state, mean time of a patch, and the last scan."""
+        last = self.orders.last_scan()
+        scan = None if last is None else {"at": last["completed_at"]} | _without_findings(last["patch_result"])
+        return self.orders.stats() | {"max_parallel": MAX_PARALLEL, "last_scan": scan, "scanning": self.scan_order}
+
+    def metrics(self) -> dict[str, float]:
+        known = self.orders.stats()
+        return {f"work_orders_{state.value}": float(known[state.value]) for state in OrderState}
+
+    # ---- the scan -------------------------------------------------------------------------------------
+
+    def do_scan(self, request: Request) -> Any:
+        """Scan `paths` (default: the program's own packages) in the background; answers its work order."""
+        if self.scan is not None:
+            raise Refused(f"scan: {self.scan_order} is scanning already", hint=f"show {self.scan_order}")
+        given = request.args.get("paths")
+        if given is not None and (not isinstance(given, list) or not all(isinstance(path, str) for path in given)):
+            raise Refused(f"scan: paths is {given!r:.80}", hint="a list of directories or files")
+        paths = tuple(Path(path) for path in given) if given else self._own_paths()
+        missing = [str(path) for path in paths if not path.exists()]
+        if missing:
+            raise NotFound(f"scan: {missing[0]} does not exist")
+        return self._start_scan(paths, request.sender)
+
+    def _own_paths(self) -> tuple[Path, ...]:
+        configured = self.ctx.config.get("scan")
+        if configured:
+            return tuple(Path(path) for path in configured)
+        program = Path(grace_actors.__file__).parent.parent
+        return tuple(path for name in PACKAGES if (path := program / name).is_dir())
+
+    def _start_scan(self, paths: tuple[Path, ...], by: str) -> Data:
+        order = self._create(
+            {
+                "type": OrderType.SYNTAX_SCAN.value,
+                "description": f"compile every Python file below {', '.join(path.name for path in paths)}",
+                "priority": Priority.LOW.value,
+                "rank": Priority.LOW.rank,
+                "context": {"paths": [str(path) for path in paths]},
+            },
+            by,
+        )
+        at = self.ctx.wall()
+        try:
+            self.orders.move(order["id"], OrderState.ASSIGNED, at=at, by=self.ctx.name, assigned_agent=self.ctx.name)
+        except Refused as error:
+            self._failed(order["id"], error.message, self.ctx.name)
+            raise
+        started = self.orders.move(order["id"], OrderState.IN_PROGRESS, at=at, by=self.ctx.name)
+        self.scan, self.scan_order = SyntaxScan(paths=paths), order["id"]
+        self.ctx.after(STEP_S, self._step)
+        return started
+
+    def _scan_if_due(self) -> None:
+        """Once an hour at most, so that a restart does not scan again; later when five orders are active."""
+        try:
+            last = self.orders.last_scan()
+            if self.scan is None and (last is None or self.ctx.wall() - last["completed_at"] >= SCAN_AGAIN_S):
+                self._start_scan(self._own_paths(), self.ctx.name)
+        except (StoreFailed, Refused) as error:
+            self.did = f"did not scan: {error.message}"
+
+    def _step(self) -> None:
+        if self.scan is None:
+            return
+        if not self.scan.step(FILES_A_STEP):
+            self.did = f"scanned {self.scan.files} files, {len(self.scan.findings)} findings so far"
+            self.ctx.after(STEP_S, self._step)
+            return
+        scan, order, self.scan, self.scan_order = self.scan, self.scan_order, None, ""
+        try:
+            self._conclude(scan, order)
+        except (StoreFailed, Refused) as error:  # somebody failed the order meanwhile, or the disk is full
+            self.did = f"could not keep the result of {order}: {error.message}"
+
+    def _conclude(self, scan: SyntaxScan, order: str) -> None:
+        result = scan.result()
+        self.orders.finish(
+            order, OrderState.COMPLETED, at=self.ctx.wall(), by=self.ctx.name, note="scanned", patch_result=result
+        )
+        self.ctx.emit("syntax.scanned", order, _without_findings(result))
+        known = {item["context"].get("file") for item in self.orders.list(type="fix_bug", limit=500) if _is_open(item)}
+        broken = [finding for finding in scan.findings if finding.severity == "error" and finding.file not in known]
+        for finding in broken[:MAX_FIX_ORDERS]:
+            self.ctx.emit("syntax.broken", finding.file, finding.as_data())
+            self._create(
+                {
+                    "type": OrderType.FIX_BUG.value,
+                    "description": f"{finding.file}:{finding.line}: {finding.message}",
+                    "priority": Priority.CRITICAL.value,
+                    "rank": Priority.CRITICAL.rank,
+                    "context": finding.as_data() | {"error_type": "SyntaxError", "found_by": order},
+                },
+                self.ctx.name,
+            )
+        self.did = f"scanned {result['files']} files: {result['errors']} errors, {result['warnings']} warnings"
+
+    def _fail_abandoned_scans(self) -> None:
+        """A scan lives in memory: one that was in progress when this kernel ended is over."""
+        for state in (OrderState.QUEUED, OrderState.ASSIGNED, OrderState.IN_PROGRESS, OrderState.TESTING):
+            for order in self.orders.list(status=state.value, type=OrderType.SYNTAX_SCAN.value, limit=200):
+                self._failed(order["id"], "the kernel restarted during the scan", self.ctx.name)
+
+
+def _is_open(order: Data) -> bool:
+    return order["status"] not in (OrderState.COMPLETED.value, OrderState.FAILED.value)
+
+
+def _without_findings(result: Data) -> Data:
+    return {key: value for key, value in result.items() if key != "findings"}
+
+
+def _reachable() -> set[OrderState]:
+    return {OrderState.QUEUED} | {after for targets in MOVES.values() for after in targets}

@@ -1,0 +1,123 @@
+"""Watches what the host and Grace's own processes use: CPU, memory, disk, load, descriptors.
+
+A sample is taken every 30 s and on demand, kept for an hour, and compared with limits; crossing a limit in either
+direction is an event. It must not act on pressure: shedding load belongs to a supervisor's policy.
+Invariant: every figure it answers was measured, and carries the time of its measurement.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import psutil
+
+from grace_actors.kernel import Check, Kernel, Request
+from grace_actors.kernels.arguments import whole_or
+from grace_actors.kernels.host_sample import (
+    CpuMeter,
+    HostSample,
+    ProcessSample,
+    host_facts,
+    pressures,
+    read_host,
+    read_processes,
+    tree_root,
+)
+
+SAMPLE_S = 30.0
+KEPT = 120
+SHORTEST_GAP_S = 1.0
+"""Below this a CPU percentage is noise: `sample` answers the last one again."""
+
+
+class InfrastructureManager(Kernel):
+    """Verbs: sample, history, processes, host, pressure."""
+
+    emits = ("host.pressured", "host.relieved")
+
+    def setup(self) -> None:
+        self.samples: deque[HostSample] = deque(maxlen=KEPT)
+        self.processes: list[ProcessSample] = []
+        self._meter = CpuMeter()
+        self._taken_at = float("-inf")
+        self._pressed: set[str] = set()
+        self._root = tree_root()
+        self._take_host()
+        self.ctx.every(SAMPLE_S, self._take)
+
+    def ready(self) -> list[Check]:
+        last = self.samples[-1]
+        sane = 0 <= last.memory_percent <= 100 and 0 <= last.disk_percent <= 100
+        detail = f"memory {last.memory_percent} %, disk {last.disk_percent} %"
+        alive = psutil.pid_exists(self._root.pid)
+        return [
+            Check(name="host_readable", ok=sane, detail=detail),
+            Check(name="tree_visible", ok=alive, detail=f"root process {self._root.pid}"),
+        ]
+
+    def do_sample(self, request: Request) -> Any:
+        """Measure now and answer the sample (the last one when it is younger than a second)."""
+        if self.ctx.now() - self._taken_at >= SHORTEST_GAP_S:
+            self._take()
+        return self.samples[-1].as_data()
+
+    def do_history(self, request: Request) -> Any:
+        """The last `limit` samples, oldest first."""
+        limit = whole_or(request, "limit", 20, low=1, high=KEPT)
+        return {"interval_s": SAMPLE_S, "samples": [sample.as_data() for sample in list(self.samples)[-limit:]]}
+
+    def do_processes(self, request: Request) -> Any:
+        """Grace's own processes, measured now, largest first."""
+        limit = whole_or(request, "limit", 100, low=1, high=1000)
+        if not self.processes or self.ctx.now() - self._taken_at >= SHORTEST_GAP_S:
+            self._take()
+        total = round(sum(process.memory_mb for process in self.processes), 1)
+        shown = [process.as_data() for process in self.processes[:limit]]
+        return {"at": self.samples[-1].at, "count": len(self.processes), "memory_mb": total, "processes": shown}
+
+    def do_host(self, request: Request) -> Any:
+        """What does not change while the host is up, and the last sample."""
+        return host_facts() | {"last": self.samples[-1].as_data()}
+
+    def do_pressure(self, request: Request) -> Any:
+        """Resources above their limits in the last sample."""
+        last = self.samples[-1]
+        found = [pressure.as_data() for pressure in pressures(last)]
+        return {"at": last.at, "pressed": bool(found), "resources": found}
+
+    def metrics(self) -> dict[str, float]:
+        last = self.samples[-1]
+        figures = {"host_memory_percent": last.memory_percent, "host_disk_percent": last.disk_percent}
+        if last.cpu_percent is not None:
+            figures["host_cpu_percent"] = last.cpu_percent
+        if self.processes:
+            figures["tree_processes"] = float(len(self.processes))
+            figures["tree_memory_mb"] = round(sum(process.memory_mb for process in self.processes), 1)
+        return figures
+
+    def _take_host(self) -> None:
+        first = not self.samples
+        self.samples.append(read_host(self.ctx.wall(), self.ctx.home, first=first))
+        self._taken_at = self.ctx.now()
+        self._report_pressure()
+
+    def _take(self) -> None:
+        """The processes are left out of the first sample: walking them costs more than a start may."""
+        self._take_host()
+        self.processes = read_processes(self._root, self._meter, now=self.ctx.now(), wall=self.ctx.wall())
+        last = self.samples[-1]
+        cpu = "?" if last.cpu_percent is None else f"{last.cpu_percent:.0f}"
+        self.did = (
+            f"measured {len(self.processes)} processes; host CPU {cpu} %, memory {last.memory_percent:.0f} %, "
+            f"disk {last.disk_percent:.0f} %"
+        )
+
+    def _report_pressure(self) -> None:
+        found = {pressure.resource: pressure for pressure in pressures(self.samples[-1])}
+        for resource, pressure in found.items():
+            if resource not in self._pressed:
+                self.ctx.emit("host.pressured", resource, pressure.as_data())
+        for resource in self._pressed - set(found):
+            self.ctx.emit("host.relieved", resource, {"at": self.samples[-1].at})
+        self._pressed = set(found)

@@ -1,0 +1,336 @@
+"""A supervisor as an actor: performs the commands of the supervision core, and tells it what happened.
+
+Everything that is decided is decided in `supervisors`; here are forks, signals, messages and the view for
+the status actor. Invariant: the core hears of an exit only when the child is completely gone.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from typing import Any
+
+from grace_actors import birth as births
+from grace_actors import wire
+from grace_actors.actor import Actor, memory_mb
+from grace_actors.errors import NotFound, Refused
+from grace_actors.incarnation import Incarnation
+from grace_actors.kernel import LATER, Answer, Data
+from grace_actors.timers import ActorTimer
+from grace_actors.tree_view import describe, kind_of
+from supervisors import Supervisor
+from supervisors import messages as m
+from supervisors.spec import ChildSpec, SupervisorSpec
+
+DESCRIBE_DELAY_S, DESCRIBE_TIMEOUT_S = 0.02, 2.0
+LINGER_POLL_S = 0.005
+_ACTORS = {
+    "supervisor": "grace_actors.supervisor.SupervisorActor",
+    "kernel": "grace_actors.kernel_actor.KernelActor",
+    "actor": "grace_actors.kernel_actor.KernelActor",
+    "process": "grace_actors.process_actor.ProcessActor",
+}
+_OWN_ACTORS = {"grace_actors.registry:Registry": "grace_actors.registry.Registry"}
+"""Classes that are actors themselves instead of kernels hosted by one."""
+
+
+class SupervisorActor(Actor):
+    """Hosts one `supervisors.Supervisor`."""
+
+    def begin(self) -> None:
+        spec: SupervisorSpec = self.birth.start
+        self.spec = spec
+        self.core = Supervisor(spec, rng=random.random)
+        self.living: dict[str, Incarnation] = {}
+        self.paused: set[str] = set()
+        self.started_at = time.time()
+        self.exit_times: dict[str, float] = {}
+        self.is_up = False
+        self._timers: dict[int, ActorTimer] = {}
+        self._calls: dict[int, tuple[int, Any]] = {}
+        self._call_number = 0
+        self._describing = self._is_dirty = False
+        self._lingering = False
+        if self.birth.parent is None:
+            self.send(self.parent, wire.Spawned(self.name, self.gen, os.getpid()))
+        self.feed(m.Start())
+
+    # ---- the core -----------------------------------------------------------------------------------
+
+    def feed(self, event: m.Event) -> None:
+        """Tell the core, do what it says."""
+        for command in self.core.handle(event, time.monotonic()):
+            self._perform(command)
+        self._describe_soon()
+
+    def _perform(self, command: m.Command) -> None:
+        match command:
+            case m.StartChild(child, gen, spec):
+                self._start(child, gen, spec)
+            case m.StopChild(child, gen, how):
+                self._stop(child, gen, how)
+            case m.Ping(child, gen):
+                self._with(child, gen, lambda inc: self.send(inc.address, wire.Heartbeat(gen)))
+            case m.SetTimer(token, delay_s):
+                self._timers[token] = self.after(delay_s, lambda: self._fire(token))
+            case m.CancelTimer(token):
+                timer = self._timers.pop(token, None)
+                if timer is not None:
+                    timer.cancel()
+            case m.Reply(id, result, value):
+                number, sender = self._calls.pop(id, (0, None))
+                self.reply(number, sender, {"result": result, "value": as_data(value)})
+            case m.Report(type, subject, data):
+                self._report(type, subject, dict(data))
+            case m.Started():
+                self.is_up = True
+                self.is_ready()
+            case m.Gone(exit):
+                self._gone(exit)
+
+    def _fire(self, token: int) -> None:
+        if self._timers.pop(token, None) is not None:
+            self.feed(m.TimerFired(token))
+
+    def _with(self, child: str, gen: int, act: Any) -> None:
+        inc = self.living.get(child)
+        if inc is not None and inc.gen == gen:
+            act(inc)
+
+    def _report(self, type: str, subject: str, data: Data) -> None:
+        self.names.events.emit(type, subject, as_data(data))
+        if type in ("child.started", "child.exited", "child.stopped"):
+            self.send(self.parent, wire.Progress(subject, type.partition(".")[2]))
+
+    def _gone(self, exit: m.Exit) -> None:
+        if self.birth.parent is None:
+            self.send(self.parent, wire.RootGone(exit.kind.value, exit.reason, exit.detail))
+        self.leave(exit, 0 if exit.is_clean else 1)
+
+    # ---- children -----------------------------------------------------------------------------------
+
+    def _start(self, child: str, gen: int, spec: ChildSpec) -> None:
+        kind = kind_of(spec)
+        words = births.LastWords()
+        births.prepare(
+            births.Birth(
+                name=child,
+                gen=gen,
+                kind=kind,
+                parent=self.name,
+                start=spec.start,
+                home=self.birth.home,
+                instance=self.birth.instance,
+                registry=self.names.registry,
+                last_words_fd=words.write_fd,
+            )
+        )
+        processes = self._myRef._child_procs if hasattr(self._myRef, "_child_procs") else []
+        before = len(processes)
+        address = self.createActor(_OWN_ACTORS.get(getattr(spec.start, "path", "")) or _ACTORS[kind])
+        words.forked()
+        processes = getattr(self._myRef, "_child_procs", [])
+        if len(processes) == before:  # Thespian swallowed the failure of fork
+            words.close()
+            exit = m.Exit(m.ExitKind.START_FAILED, "cannot fork", "the system refused a new process")
+            self.after(0.0, lambda: self.feed(m.ChildExited(child, gen, exit)))
+            return
+        process = processes[-1].childProc
+        self.living[child] = Incarnation(child, gen, kind, address, process, words, shown_pid=process.pid)
+        self.send(address, wire.Begin(gen))
+
+    def _stop(self, child: str, gen: int, how: m.StopHow) -> None:
+        inc = self.living.get(child)
+        if inc is None or inc.gen != gen:
+            return
+        match how:
+            case m.StopHow.ORDERLY:
+                self.send(inc.address, wire.Stop("stopped by its supervisor"))
+                if child in self.paused:
+                    inc.signal_shown(signal.SIGCONT)
+            case m.StopHow.TERM:
+                inc.signal(signal.SIGTERM)
+            case m.StopHow.KILL:
+                inc.signal(signal.SIGKILL)
+
+    def _reap(self) -> None:
+        """Somebody died: tell the core of those that are completely gone, look again for the others."""
+        now, waiting = time.monotonic(), False
+        for name, inc in list(self.living.items()):
+            if inc.is_alive:
+                continue
+            if not inc.gone(now):
+                waiting = True
+                continue
+            del self.living[name]
+            self.exit_times[name] = time.time()
+            self.feed(m.ChildExited(name, inc.gen, inc.bury()))
+        if waiting and not self._lingering:
+            self._lingering = True
+            self.after(LINGER_POLL_S, self._reap_again)
+
+    def _reap_again(self) -> None:
+        self._lingering = False
+        self._reap()
+
+    def on_message(self, message: Any, sender: Any) -> None:
+        match message:
+            case wire.Ready(name, gen, pid):
+                self._with(name, gen, lambda inc: self._is_ready(inc, pid, sender))
+            case wire.Spawned(name, gen, pid):
+                self._with(name, gen, lambda inc: self._spawned(inc, pid))
+            case wire.Pulse(name, gen):
+                self._with(name, gen, lambda inc: self._pulse(inc, message))
+            case wire.Progress():
+                self.send(self.parent, message)
+            case _ if type(message).__name__ == "ChildActorExited":
+                self._reap()
+            case _:
+                super().on_message(message, sender)
+
+    def _is_ready(self, inc: Incarnation, pid: int, sender: Any) -> None:
+        inc.ready, inc.shown_pid = True, pid
+        inc.socket_path = str(sender.addressDetails)
+        self.feed(m.ChildReady(inc.name, inc.gen))
+        if inc.name in self.paused:
+            self._tell_child(inc, "pause")
+        if inc.name == "status":
+            self._flood(wire.Refresh(), self.myAddress)
+
+    def _spawned(self, inc: Incarnation, pid: int) -> None:
+        inc.group = inc.shown_pid = pid
+
+    def _pulse(self, inc: Incarnation, pulse: wire.Pulse) -> None:
+        if inc.pulse is None or (inc.pulse.does, inc.pulse.degraded) != (pulse.does, pulse.degraded):
+            self._describe_soon()
+        if pulse.degraded and (inc.pulse is None or not inc.pulse.degraded):
+            self.names.events.emit("kernel.degraded", inc.name, {"reasons": list(pulse.degraded)})
+        inc.pulse = pulse
+        self.feed(m.HeartbeatSeen(inc.name, inc.gen))
+        self.feed(m.ChildMeasured(inc.name, inc.gen, pulse.memory_mb))
+
+    def _tell_child(self, inc: Incarnation, verb: str, args: Data | None = None) -> None:
+        self.send(inc.address, wire.Ask(0, verb, args or {}, self.name))
+
+    # ---- messages for the whole tree ------------------------------------------------------------------
+
+    def _dispatch(self, message: Any, sender: Any) -> None:
+        super()._dispatch(message, sender)
+        if isinstance(message, wire.RegistryAt | wire.Refresh):
+            self._flood(message, sender)
+
+    def _flood(self, message: Any, origin: Any) -> None:
+        """Pass on to the parent and every child but where it came from."""
+        for address in (self.parent, *(inc.address for inc in self.living.values())):
+            if address != origin:
+                self.send(address, message)
+        self._describe_soon()
+
+    # ---- the end ------------------------------------------------------------------------------------
+
+    def on_stop(self, reason: str) -> None:
+        self.feed(m.StopRequested(m.Exit(m.ExitKind.SHUTDOWN, "shutdown", reason)))
+
+    # ---- the view -----------------------------------------------------------------------------------
+
+    def _describe_soon(self) -> None:
+        """One description is on its way at most; what changes meanwhile is in the next one."""
+        self._is_dirty = True
+        if not self._describing:
+            self._describing = True
+            self.after(DESCRIBE_DELAY_S, self._describe)
+
+    def _describe(self) -> None:
+        self._is_dirty = False
+        self.names.ask("status", "describe", describe(self), self._described, DESCRIBE_TIMEOUT_S)
+
+    def _described(self, answer: Answer) -> None:
+        self._describing = False
+        if self._is_dirty or not answer.ok:
+            self._describe_soon()
+
+    def pulse(self) -> wire.Pulse:
+        does = f"supervises {len(self.living)} of {len(self.spec.children)}"
+        return wire.Pulse(self.name, self.gen, does, 0, memory_mb())
+
+    # ---- requests -----------------------------------------------------------------------------------
+
+    def handle_ask(self, ask: wire.Ask, sender: Any) -> Any:
+        match ask.verb:
+            case "ping":
+                return {"pong": True}
+            case "ready":
+                return {"checks": [{"name": "children", "ok": self.is_up, "detail": self.pulse().does}]}
+            case "inspect":
+                return {"checks": [], "metrics": {"children": len(self.living)}, "does": self.pulse().does}
+            case "call":
+                return self._call(ask, sender)
+            case "pause" | "resume":
+                return self._pause(ask.verb, ask.args.get("child"))
+            case "inject":
+                return self._inject(ask.args)
+        raise NotFound(f"supervisor {self.name} has no verb {ask.verb!r}")
+
+    def _call(self, ask: wire.Ask, sender: Any) -> Any:
+        """An operation of the core's API; answered when the core replies."""
+        self._call_number += 1
+        self._calls[self._call_number] = (ask.id, sender)
+        kind = m.OpKind(ask.args["op"])
+        self.feed(m.Call(self._call_number, m.Op(kind, ask.args.get("child"), ask.args.get("spec"))))
+        return LATER
+
+    def _child(self, name: str) -> Incarnation:
+        inc = self.living.get(name)
+        if inc is None:
+            raise Refused(f"{name} has no process now", hint=f"see: status {name}")
+        return inc
+
+    def _pause(self, verb: str, name: str | None) -> None:
+        """Hold or release one child, or (without a name) everything below."""
+        for inc in [self._child(name)] if name else list(self.living.values()):
+            (self.paused.add if verb == "pause" else self.paused.discard)(inc.name)
+            self._tell_child(inc, verb)
+            self.names.events.emit(f"child.{verb}d", inc.name, {"supervisor": self.name})
+        self._describe_soon()
+
+    def _inject(self, args: Data) -> None:
+        """Break something on purpose, as an event says."""
+        fault, name, params = args["fault"], args.get("child"), args.get("params", {})
+        self.names.events.emit("fault.injected", name or self.name, {"fault": fault, "params": params})
+        if name is None:
+            self.inject(fault, params)
+            return
+        inc = self._child(name)
+        match fault:
+            case "kill":
+                inc.signal_shown(signal.SIGKILL)
+            case "term":
+                inc.signal_shown(signal.SIGTERM)
+            case "hang":
+                self._hang(inc, float(params.get("seconds", 60)))
+            case _ if inc.kind == "process":
+                raise Refused(f"{fault} works on actors; {name} is an OS process", hint="use kill, term or hang")
+            case _:
+                self._tell_child(inc, "inject", {"fault": fault, "params": params})
+
+    def _hang(self, inc: Incarnation, seconds: float) -> None:
+        inc.signal_shown(signal.SIGSTOP)
+
+        def go_on() -> None:
+            if self.living.get(inc.name) is inc:
+                inc.signal_shown(signal.SIGCONT)
+
+        self.after(seconds, go_on)
+
+
+def as_data(value: Any) -> Any:
+    """Plain data of whatever the core says: dataclasses become mappings, tuples lists."""
+    if hasattr(value, "__dataclass_fields__"):
+        return {key: as_data(getattr(value, key)) for key in value.__dataclass_fields__}
+    if isinstance(value, dict):
+        return {str(key): as_data(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [as_data(item) for item in value]
+    return value

@@ -1,0 +1,38 @@
+"""Addresses of endpoints, and what a parent hands to the transport of its child.
+
+Plain data that Thespian carries around. Invariant: an address is the path of a socket file, nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class UnixAddress:
+    """Where an endpoint listens: the path of its socket file."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UnixAddress) and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    def __str__(self) -> str:
+        return self.path
+
+    def isSameSystem(self, other: object) -> bool:  # noqa: N802 - Thespian's name
+        """Every endpoint of a host is of one system."""
+        return isinstance(other, UnixAddress)
+
+
+class Endpoint:
+    """What a parent prepares for its child: Thespian passes it to the child's transport."""
+
+    def __init__(self, instance: int | None, assigned: Any, parent: Any, admin: Any, directory: str) -> None:
+        self.addrInst = instance
+        self.assigned, self.parent, self.admin, self.directory = assigned, parent, admin, directory

@@ -1,0 +1,99 @@
+"""The Thespian system base on Unix sockets, and its admin as a true child of the process that starts it.
+
+Thespian daemonises its admin by forking twice. Here the starter is a child subreaper, so the admin comes
+back as its child and dies with it: `GraceAdmin` arms the parent-death signal once it has been adopted.
+Invariant: when the process that started the system is gone, the admin is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+from thespian.actors import InvalidActorAddress
+from thespian.system import multiprocCommon
+from thespian.system.messages.multiproc import EndpointConnected
+from thespian.system.multiprocCommon import (
+    MAX_ADMIN_STARTUP_DELAY,
+    MultiProcAdmin,
+    detach_child,
+    multiprocessCommon,
+    startAdmin,
+)
+from thespian.system.transport import ReceiveEnvelope
+
+from grace_actors import lifeline
+from grace_actors.transport.unix import SOCKET_DIR, UnixTransport
+
+STARTER_PID = "Grace Starter Pid"
+_ADOPTION_S = 2.0
+
+
+def _only_child_signals(number: int, handler: Any) -> None:
+    """Thespian sets a handler for each of 60 signals in every child, a millisecond a fork; our actors choose
+    their own right after, so only the one it works with is set."""
+    if number in multiprocCommon.child_exit_signals:
+        signal.signal(number, handler)
+
+
+multiprocCommon.set_signal_handler = _only_child_signals
+
+
+class GraceAdmin(MultiProcAdmin):  # type: ignore[misc]
+    """Thespian's admin, bound to the life of its starter."""
+
+    def __init__(self, transport: Any, address: Any, capabilities: Any, *args: Any) -> None:
+        starter = capabilities[STARTER_PID]
+        deadline = time.monotonic() + _ADOPTION_S
+        while os.getppid() != starter and time.monotonic() < deadline:
+            time.sleep(0.0005)
+        lifeline.arm(parent=starter)
+        lifeline.rearm()
+        super().__init__(transport, address, capabilities, *args)
+
+
+class GraceSystemBase(multiprocessCommon):  # type: ignore[misc]
+    """Give this class's instance to `ActorSystem(systemBase=...)`, or let `start` do it."""
+
+    transportType = UnixTransport  # noqa: N815 - Thespian's name
+
+    def __init__(self, system: Any, logDefs: Any = None) -> None:  # noqa: N803
+        system.capabilities["Thespian ActorSystem Name"] = "graceUnixBase"
+        system.capabilities["Thespian ActorSystem Version"] = 1
+        system.capabilities["Thespian Watch Supported"] = True
+        super().__init__(system, logDefs)
+
+    def _startAdmin(self, address: Any, starter: Any, capabilities: Any, logDefs: Any) -> None:  # noqa: N802, N803
+        capabilities[STARTER_PID] = os.getpid()
+        lifeline.adopt_orphans()
+        endpoint = self.transport.prepEndpoint(address, capabilities)
+        args = (GraceAdmin, starter, endpoint, UnixTransport, address, capabilities, logDefs, self.mpcontext)
+        admin = self.mpcontext.Process(target=_start_admin, args=args, name="grace-admin")
+        admin.start()
+        detach_child(admin)
+        answer = self.transport.run(None, MAX_ADMIN_STARTUP_DELAY)
+        if not isinstance(answer, ReceiveEnvelope) or not isinstance(answer.message, EndpointConnected):
+            raise InvalidActorAddress(address, "not a valid ActorSystem admin")
+
+
+def _start_admin(*args: Any) -> None:
+    """First fork: must not be bound to a parent, it ends as soon as the second fork exists."""
+    lifeline.disarm()
+    startAdmin(*args)
+
+
+def start(directory: str) -> Any:
+    """A running ActorSystem whose sockets live in `directory` (which must exist, mode 0700)."""
+    from thespian.actors import ActorSystem
+
+    capabilities = {SOCKET_DIR: directory}
+
+    class _System:  # what Thespian's loader passes to a base: an object with capabilities
+        pass
+
+    system = _System()
+    system.capabilities = capabilities  # type: ignore[attr-defined]
+    base = GraceSystemBase(system)
+    return ActorSystem(systemBase=base, capabilities=capabilities, transientUnique=True)

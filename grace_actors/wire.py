@@ -1,0 +1,142 @@
+"""What actors say to each other: the messages of the runtime itself.
+
+Plain frozen data, pickled by the transport between processes of one user on one host. Kernels never see
+these; they see `Request` and `Answer`. Invariant: everything about a child carries its generation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from grace_actors.kernel import Answer, Data
+
+# ---- life of a child ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """First message of a parent: set up, test yourself, answer with Ready (or end with a report)."""
+
+    gen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The child passed its self-test. `pid` is what an operator would kill: the OS process of a command."""
+
+    name: str
+    gen: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """An OS process exists from now on: its pid is also its process group."""
+
+    name: str
+    gen: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End in order; the sender waits for the death itself, not for an answer."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Answered by the mailbox with Pulse."""
+
+    gen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """A sign of life, with what the tree shows of the child."""
+
+    name: str
+    gen: int
+    does: str
+    mailbox: int
+    memory_mb: float
+    degraded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A child at this path came up or went down; travels to the root for whoever shows it."""
+
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class RootGone:
+    """The root supervisor's last words: kind `shutdown` after a stop, anything else means it gave up."""
+
+    kind: str
+    reason: str
+    detail: str
+
+
+# ---- names ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryAt:
+    """The registry lives at this address now; travels through the whole tree."""
+
+    address: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """The status actor is new: describe yourself again; travels through the whole tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """This name is served by the sender now."""
+
+    name: str
+    gen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Where is this name? Answered by `Resolved` at once if it is known and not `stale`, else when it is."""
+
+    name: str
+    stale: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The name is served at this address."""
+
+    name: str
+    address: Any
+
+
+# ---- requests -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request. `id` 0 wants no answer."""
+
+    id: int
+    verb: str
+    args: Data = field(default_factory=dict)
+    sender: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to Ask(id)."""
+
+    id: int
+    answer: Answer

@@ -1,0 +1,42 @@
+"""Finds children that live but no longer answer: a ping each interval, killed after enough missed answers.
+
+It knows only running slots with a heartbeat in their spec; heartbeats before READY are not expected.
+Invariant: a hung child is killed once and its exit is turned into `hung`, which is abnormal and counts.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from supervisors.engine import Engine
+from supervisors.messages import Ping
+from supervisors.slots import Slot, SlotState
+
+
+def begin(engine: Engine, slot: Slot) -> None:
+    """Called when the child became ready."""
+    heartbeat = slot.spec.heartbeat
+    if heartbeat is None:
+        return
+    slot.misses = -1  # no ping is unanswered yet
+    slot.beat_timer = engine.timers.set(heartbeat.interval_s, partial(_beat, engine, slot, slot.gen))
+
+
+def seen(slot: Slot) -> None:
+    """The child answered: whatever was missed before is forgiven."""
+    slot.misses = -1
+
+
+def _beat(engine: Engine, slot: Slot, gen: int) -> None:
+    slot.beat_timer = None
+    heartbeat = slot.spec.heartbeat
+    if heartbeat is None or slot.gen != gen or slot.state is not SlotState.RUNNING or slot.dead is not None:
+        return
+    slot.misses += 1
+    if slot.misses >= heartbeat.misses:
+        slot.hung = True
+        engine.report("child.hung", slot.id, gen=gen, misses=slot.misses, interval_s=heartbeat.interval_s)
+        engine.kill(slot)
+        return
+    engine.out.append(Ping(slot.id, gen))
+    slot.beat_timer = engine.timers.set(heartbeat.interval_s, partial(_beat, engine, slot, gen))

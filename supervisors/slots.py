@@ -1,0 +1,195 @@
+"""The children of one supervisor as the core sees them: slots, their states, their order.
+
+A slot outlives the incarnations that fill it. The table knows nothing of restarts, timers or commands.
+Invariant: a slot's state changes only through `SlotTable.move`, which keeps the counts and the set of changed ids;
+a generation number is never used twice for one id, also not after delete and re-add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from supervisors.messages import Exit
+from supervisors.spec import ChildSpec, ChildType
+from supervisors.window import RestartWindow
+
+
+class SlotState(StrEnum):
+    """What a slot is doing. OTP's `undefined` is `stopped`, `awaiting_repair`, `quarantined` or `failed`."""
+
+    RUNNING = "running"
+    STARTING = "starting"
+    RESTARTING = "restarting"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    AWAITING_REPAIR = "awaiting_repair"
+    QUARANTINED = "quarantined"
+    FAILED = "failed"
+
+
+HELD = frozenset({SlotState.AWAITING_REPAIR, SlotState.QUARANTINED, SlotState.FAILED})
+"""Nothing automatic starts such a slot; `reset` or `restart_child` does."""
+DOWN = HELD | {SlotState.STOPPED}
+
+OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildView:
+    """One child for the outside. `next_retry_at` is on the core's clock; `attempt` counts restarts in a row
+    (back-off); `stopped_by` is `operator` or the policy that stopped it."""
+
+    id: str
+    state: SlotState
+    gen: int
+    restarts: int
+    last_exit: Exit | None
+    next_retry_at: float | None
+    ready_at: float | None
+    attempt: int
+    stopped_by: str
+    spec: ChildSpec
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data (no spec), ready for JSON."""
+        last = self.last_exit
+        return {
+            "id": self.id,
+            "state": self.state.value,
+            "gen": self.gen,
+            "restarts": self.restarts,
+            "last_exit": None if last is None else {"kind": last.kind.value, "reason": last.reason},
+            "next_retry_at": self.next_retry_at,
+            "ready_at": self.ready_at,
+            "attempt": self.attempt,
+            "stopped_by": self.stopped_by,
+            "restart": self.spec.restart.value,
+            "type": self.spec.type.value,
+        }
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """Mutable record of one child; only the core touches it.
+
+    `alive`: the world still has this incarnation. `dead`: its exit has arrived but waits in the queue.
+    `doomed`: a stop sequence in progress will come to it. `stranded`: a failed group start never reached it.
+    `retry`: number of the retry that may start it; a retry with another number is stale.
+    """
+
+    id: str
+    spec: ChildSpec
+    order: int
+    gen: int
+    state: SlotState = SlotState.STOPPED
+    alive: bool = False
+    dead: Exit | None = None
+    doomed: bool = False
+    stranded: bool = False
+    hung: bool = False
+    timed_out: bool = False
+    retry: int = 0
+    attempt: int = 0
+    restarts: int = 0
+    misses: int = 0
+    ready_at: float | None = None
+    next_retry_at: float | None = None
+    last_exit: Exit | None = None
+    stopped_by: str = ""
+    cause: str = ""
+    window: RestartWindow | None = None
+    start_timer: int | None = None
+    stop_timer: int | None = None
+    beat_timer: int | None = None
+    retry_timer: int | None = None
+
+    def view(self) -> ChildView:
+        return ChildView(
+            id=self.id,
+            state=self.state,
+            gen=self.gen,
+            restarts=self.restarts,
+            last_exit=self.last_exit,
+            next_retry_at=self.next_retry_at,
+            ready_at=self.ready_at,
+            attempt=self.attempt,
+            stopped_by=self.stopped_by,
+            spec=self.spec,
+        )
+
+
+@dataclass(slots=True)
+class SlotTable:
+    """Slots by id, in start order (a dict keeps the order of insertion, so re-adding goes to the end)."""
+
+    changed: set[str] = field(default_factory=set)
+    _slots: dict[str, Slot] = field(default_factory=dict)
+    _next_order: int = 0
+    _gen_floor: int = 0
+    _significant_up: int = 0
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(self._slots.values())
+
+    def __reversed__(self) -> Iterator[Slot]:
+        return reversed(self._slots.values())
+
+    def get(self, id: str | None) -> Slot | None:
+        return self._slots.get(id)  # type: ignore[arg-type]
+
+    def add(self, id: str, spec: ChildSpec) -> Slot:
+        """A new slot at the end of the order; its generations continue after any removed slot's."""
+        slot = Slot(id, spec, self._next_order, self._gen_floor)
+        self._next_order += 1
+        self._slots[id] = slot
+        self.changed.add(id)
+        return slot
+
+    def remove(self, slot: Slot) -> None:
+        self.move(slot, SlotState.STOPPED)
+        self._gen_floor = max(self._gen_floor, slot.gen)
+        del self._slots[slot.id]
+
+    def move(self, slot: Slot, state: SlotState) -> None:
+        """Change the state and keep the books."""
+        if slot.spec.significant:
+            self._significant_up += (slot.state in DOWN) - (state in DOWN)
+        slot.state = state
+        self.changed.add(slot.id)
+
+    def respec(self, slot: Slot, spec: ChildSpec) -> None:
+        """A reload changed the spec; the running incarnation keeps running."""
+        up = slot.state not in DOWN
+        self._significant_up += up * (spec.significant - slot.spec.significant)
+        slot.spec = spec
+        self.changed.add(slot.id)
+
+    def reorder(self, ids: list[str]) -> None:
+        """Put these slots first, in this order; the others keep their order behind them."""
+        first = {id: self._slots[id] for id in ids}
+        self._slots = first | {id: slot for id, slot in self._slots.items() if id not in first}
+        for order, slot in enumerate(self._slots.values()):
+            slot.order = order
+        self._next_order = len(self._slots)
+
+    @property
+    def has_significant_up(self) -> bool:
+        """Whether a significant child is running, starting or waiting for a retry."""
+        return self._significant_up > 0
+
+    def since(self, slot: Slot) -> list[Slot]:
+        """This slot and those started after it."""
+        return [other for other in self._slots.values() if other.order >= slot.order]
+
+    def counts(self) -> list[int]:
+        """[specs, active, supervisors, workers], as `supervisor:count_children/1`."""
+        slots = self._slots.values()
+        active = sum(1 for slot in slots if slot.alive and slot.dead is None and slot.state is SlotState.RUNNING)
+        supervisors = sum(1 for slot in slots if slot.spec.type is ChildType.SUPERVISOR)
+        return [len(slots), active, supervisors, len(slots) - supervisors]
