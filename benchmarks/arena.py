@@ -16,6 +16,7 @@ from typing import Any
 
 from thespian.system.transport import ReceiveEnvelope, TransmitIntent
 
+import benchmarks.kernels  # noqa: F401 - forked with, not imported by each child
 from grace_actors import birth as births
 from grace_actors import lifeline, wire
 from grace_actors.home import Home

@@ -17,6 +17,8 @@ from supervisors.messages import ChildExited, ChildReady, Exit, ExitKind, Start
 SIZES = (10, 10_000)
 ROUNDS = 21
 CYCLES = 2_000  # exit and ready are two events
+LEAST_EVENTS_PER_S = 100_000
+MOST_RATIO = 2.0
 _CRASH = Exit(ExitKind.CRASH, "RuntimeError: benchmark")
 
 
@@ -54,7 +56,7 @@ class _Tree:
 
 
 def run() -> dict[str, Any]:
-    """Keys: name, events_per_s (10 children), per_event_us for each size, ratio of the sizes, n (rounds)."""
+    """Keys: name, events_per_s (10 children), per_event_us for each size, ratio of the sizes, n (rounds), ok."""
     trees = {size: _Tree(size) for size in SIZES}
     for tree in trees.values():
         tree.cycles(CYCLES)
@@ -70,6 +72,8 @@ def run() -> dict[str, Any]:
         "per_event_us": {str(size): round(value, 2) for size, value in per_event_us.items()},
         "ratio": round(large / small, 2),
         "n": ROUNDS,
+        "limits": {"events_per_s": LEAST_EVENTS_PER_S, "ratio": MOST_RATIO},
+        "ok": 1e6 / small >= LEAST_EVENTS_PER_S and large / small <= MOST_RATIO,
     }
 
 

@@ -17,6 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -53,20 +54,31 @@ class Actor(ThespianActor):  # type: ignore[misc]
         self.timers = Timers()
         self._armed_for: float | None = None
         self._watched: dict[int, Callable[[], None]] = {}
+        self._watch: ThespianWatch | None = None
         self.parent: Any = None
         self.handling: Any = None
         self.names = Names(self)
         self._settle_process()
+        self._take_name()
+
+    def _become(self, birth: births.Birth) -> None:
+        """This process was forked ahead of need; now it is somebody."""
+        self.birth = replace(birth, last_words_fd=self.birth.last_words_fd)
+        self.name, self.gen = birth.name, birth.gen
+        self._take_name()
+
+    def _take_name(self) -> None:
+        """Title and log file of this name."""
+        setproctitle.setproctitle(f"grace: {self.name} [{self.birth.home}]")
+        _log_to(self.birth.home / "logs" / f"{self.name}.log")
 
     def _settle_process(self) -> None:
-        """Own title, log file, signals and randomness instead of those inherited through the fork."""
+        """Own signals and randomness instead of those inherited through the fork."""
         for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGABRT):
             signal.signal(number, signal.SIG_DFL)
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         random.seed()
-        setproctitle.setproctitle(f"grace: {self.name} [{self.birth.home}]")
-        _log_to(self.birth.home / "logs" / f"{self.name}.log")
         faulthandler.register(signal.SIGUSR1, all_threads=True)
 
     # ---- what subclasses fill in ------------------------------------------------------------------
@@ -105,7 +117,7 @@ class Actor(ThespianActor):  # type: ignore[misc]
             self._arm()
         except BaseException as error:
             self.crash(error)
-        return ThespianWatch(list(self._watched)) if self._watched else None
+        return self._watch
 
     def _dispatch(self, message: Any, sender: Any) -> None:
         match message:
@@ -120,8 +132,10 @@ class Actor(ThespianActor):  # type: ignore[misc]
                 for fd in message.ready:
                     if fd in self._watched:
                         self._watched[fd]()
-            case wire.Begin():
+            case wire.Begin(_, birth):
                 self.parent = sender
+                if birth is not None:
+                    self._become(birth)
                 self.names.registry_at(self.birth.registry)
                 self.begin()
             case wire.Stop(reason):
@@ -179,10 +193,15 @@ class Actor(ThespianActor):  # type: ignore[misc]
         self.wakeupAfter(timedelta(seconds=max(0.0, due - time.monotonic())))
 
     def watch(self, fd: int, on_readable: Callable[[], None]) -> None:
+        """Call whenever the descriptor is readable."""
         self._watched[fd] = on_readable
+        self._watch = ThespianWatch(list(self._watched))
 
     def unwatch(self, fd: int) -> None:
+        """No more; call it before the descriptor is closed: its number may be another's a moment later."""
         self._watched.pop(fd, None)
+        self._myRef.transport.forget_watch(fd)
+        self._watch = ThespianWatch(list(self._watched)) if self._watched else None
 
     # ---- the end ------------------------------------------------------------------------------------
 

@@ -132,6 +132,7 @@ class Boot:
 
     def _contracts_hold(self, outside: Outside) -> str:
         held = ["status"]
+        outside.ask("status", "wait_for", {"state": "running", "timeout_s": 10.0}, timeout_s=12.0)
         kernels = outside.ask("status", "status", {}, timeout_s=5.0)["kernels"]
         if kernels["running"] != kernels["total"]:
             raise Failed(f"{kernels['running']} of {kernels['total']} kernels run")

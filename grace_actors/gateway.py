@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ASK_S = 30.0
 LONG_POLL_S = 5.0
+TREE_S = 5.0
 _ROOT_FAULTS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "hang": signal.SIGSTOP}
 _WORDS = {
     "ok": "done",
@@ -61,8 +62,19 @@ class Verbs:
     def verb_status(self, name: str | None = None) -> Data:
         if name is not None:
             return self._node(name)
-        status = self._outside.ask("status", "status", {}, timeout_s=ASK_S)
+        status = self._status()
         return {"instance": self._system.instance(), "boot": self._system.boot_info(), **status, **self._state(status)}
+
+    def _status(self) -> Data:
+        """The status actor's answer; one that has just been restarted knows the tree a moment later."""
+        deadline = time.monotonic() + TREE_S
+        while True:
+            status: Data = self._outside.ask("status", "status", {}, timeout_s=ASK_S)
+            if status["tree"] is not None:
+                return status
+            if time.monotonic() > deadline:
+                raise TimedOut(f"no supervisor described the tree within {TREE_S:g} s", hint="see: tail grace")
+            time.sleep(0.02)
 
     def _state(self, status: Data) -> Data:
         """Until the boot has ended, and once the stop has begun, the instance's own state tells more."""
@@ -100,7 +112,7 @@ class Verbs:
             yield from answer["events"]
 
     def verb_doctor(self) -> Data:
-        status = self._outside.ask("status", "status", {}, timeout_s=ASK_S)
+        status = self._status()
         return {"checks": examine(self._system, status["tree"], self._outside)}
 
     # ---- acting ---------------------------------------------------------------------------------------
@@ -165,7 +177,7 @@ class Verbs:
 
     def _find(self, name: str) -> tuple[Data, str | None]:
         """The node of a name and the name of its supervisor. Raises NotFound."""
-        tree = self._outside.ask("status", "status", {}, timeout_s=ASK_S)["tree"]
+        tree = self._status()["tree"]
         found = _search(tree, name, None)
         if found is None:
             self._outside.ask("status", "status", {"name": name}, timeout_s=ASK_S)  # says what is near
@@ -233,13 +245,3 @@ class Gateway(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
     def start(self) -> None:
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 3600}, name="gateway", daemon=True).start()
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float, step_s: float = 0.01) -> bool:
-    """Whether the condition came true in time."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(step_s)
-    return condition()

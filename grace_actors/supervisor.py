@@ -18,6 +18,7 @@ from grace_actors.actor import Actor, memory_mb
 from grace_actors.errors import NotFound, Refused
 from grace_actors.incarnation import Incarnation
 from grace_actors.kernel import LATER, Answer, Data
+from grace_actors.nursery import KERNEL, Nursery
 from grace_actors.timers import ActorTimer
 from grace_actors.tree_view import describe, kind_of
 from supervisors import Supervisor
@@ -28,8 +29,8 @@ DESCRIBE_DELAY_S, DESCRIBE_TIMEOUT_S = 0.02, 2.0
 LINGER_POLL_S = 0.005
 _ACTORS = {
     "supervisor": "grace_actors.supervisor.SupervisorActor",
-    "kernel": "grace_actors.kernel_actor.KernelActor",
-    "actor": "grace_actors.kernel_actor.KernelActor",
+    "kernel": KERNEL,
+    "actor": KERNEL,
     "process": "grace_actors.process_actor.ProcessActor",
 }
 _OWN_ACTORS = {"grace_actors.registry:Registry": "grace_actors.registry.Registry"}
@@ -45,6 +46,7 @@ class SupervisorActor(Actor):
         self.core = Supervisor(spec, rng=random.random)
         self.living: dict[str, Incarnation] = {}
         self.paused: set[str] = set()
+        self._nursery = Nursery(self, is_busy=lambda: self.core.is_busy)
         self.started_at = time.time()
         self.exit_times: dict[str, float] = {}
         self.is_up = False
@@ -60,8 +62,10 @@ class SupervisorActor(Actor):
     # ---- the core -----------------------------------------------------------------------------------
 
     def feed(self, event: m.Event) -> None:
-        """Tell the core, do what it says."""
-        for command in self.core.handle(event, time.monotonic()):
+        """Tell the core, do what it says: acts first, then the reports about them, so that a restart does not
+        wait for its own log. The end comes after the reports."""
+        commands = self.core.handle(event, time.monotonic())
+        for command in sorted(commands, key=_urgency) if len(commands) > 1 else commands:
             self._perform(command)
         self._describe_soon()
 
@@ -113,33 +117,25 @@ class SupervisorActor(Actor):
 
     def _start(self, child: str, gen: int, spec: ChildSpec) -> None:
         kind = kind_of(spec)
-        words = births.LastWords()
-        births.prepare(
-            births.Birth(
-                name=child,
-                gen=gen,
-                kind=kind,
-                parent=self.name,
-                start=spec.start,
-                home=self.birth.home,
-                instance=self.birth.instance,
-                registry=self.names.registry,
-                last_words_fd=words.write_fd,
-            )
+        birth = births.Birth(
+            name=child,
+            gen=gen,
+            kind=kind,
+            parent=self.name,
+            start=spec.start,
+            home=self.birth.home,
+            instance=self.birth.instance,
+            registry=self.names.registry,
+            last_words_fd=-1,
         )
-        processes = self._myRef._child_procs if hasattr(self._myRef, "_child_procs") else []
-        before = len(processes)
-        address = self.createActor(_OWN_ACTORS.get(getattr(spec.start, "path", "")) or _ACTORS[kind])
-        words.forked()
-        processes = getattr(self._myRef, "_child_procs", [])
-        if len(processes) == before:  # Thespian swallowed the failure of fork
-            words.close()
+        body = self._nursery.spawn(birth, _OWN_ACTORS.get(getattr(spec.start, "path", "")) or _ACTORS[kind])
+        if body is None:
             exit = m.Exit(m.ExitKind.START_FAILED, "cannot fork", "the system refused a new process")
             self.after(0.0, lambda: self.feed(m.ChildExited(child, gen, exit)))
             return
-        process = processes[-1].childProc
-        self.living[child] = Incarnation(child, gen, kind, address, process, words, shown_pid=process.pid)
-        self.send(address, wire.Begin(gen))
+        inc = Incarnation(child, gen, kind, body.address, body.process, body.words, shown_pid=body.process.pid)
+        self.living[child] = inc
+        self.watch(body.words.fd, self._reap)
 
     def _stop(self, child: str, gen: int, how: m.StopHow) -> None:
         inc = self.living.get(child)
@@ -156,7 +152,11 @@ class SupervisorActor(Actor):
                 inc.signal(signal.SIGKILL)
 
     def _reap(self) -> None:
-        """Somebody died: tell the core of those that are completely gone, look again for the others."""
+        """Somebody died: tell the core of those that are completely gone, look again for the others.
+
+        Called for the end of a pipe, and for Thespian's notice. The notice alone is not enough: Thespian drops
+        that of a child that dies while the exit of another one is being handled.
+        """
         now, waiting = time.monotonic(), False
         for name, inc in list(self.living.items()):
             if inc.is_alive:
@@ -165,6 +165,7 @@ class SupervisorActor(Actor):
                 waiting = True
                 continue
             del self.living[name]
+            self.unwatch(inc.words.fd)
             self.exit_times[name] = time.time()
             self.feed(m.ChildExited(name, inc.gen, inc.bury()))
         if waiting and not self._lingering:
@@ -323,6 +324,10 @@ class SupervisorActor(Actor):
                 inc.signal_shown(signal.SIGCONT)
 
         self.after(seconds, go_on)
+
+
+def _urgency(command: m.Command) -> int:
+    return 2 if isinstance(command, m.Gone) else int(isinstance(command, m.Report))
 
 
 def as_data(value: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from grace_actors.birth import Birth
 from grace_actors.kernel import Answer, Data
 
 # ---- life of a child ------------------------------------------------------------------------------
@@ -16,9 +17,11 @@ from grace_actors.kernel import Answer, Data
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """First message of a parent: set up, test yourself, answer with Ready (or end with a report)."""
+    """First message of a parent: set up, test yourself, answer with Ready (or end with a report). A child that
+    was forked before it was needed is told who it is."""
 
     gen: int
+    birth: Birth | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ class Calls:
     def _settle_terminated(self, by: str, slot: Slot) -> None:
         if slot.spec.restart is Restart.TEMPORARY or self._engine.is_dynamic:
             self._engine.remove(slot)
-        elif slot.stopped_by != OPERATOR:
+        elif by == OPERATOR or slot.stopped_by != OPERATOR:
             self._engine.down(slot, by=by)
 
     def _terminated(self, ask: Ask, slot: Slot, was_restarting: bool) -> None:
@@ -164,11 +164,13 @@ class Calls:
         elif slot.next_retry_at is None:
             ask.answer("restarting", None, slot.id)
         else:  # departure from OTP: a delayed child starts now, and its timer is cancelled
+            slot.mode = ask.op.mode
             self._restarts.attempt(slot, ask)
 
     def _start_by_hand(self, ask: Ask, slot: Slot) -> None:
         self._sequence(ask)
         before, by = slot.state, slot.stopped_by
+        slot.mode = ask.op.mode
         StartRun(self._engine, (slot,), "restart_child", partial(self._by_hand_started, ask, slot, before, by)).begin()
 
     def _by_hand_started(self, ask: Ask, slot: Slot, before: SlotState, by: str, run: StartRun) -> None:
@@ -190,6 +192,7 @@ class Calls:
             ask.answer("temporary", None, slot.id)
         else:
             self._sequence(ask)
+            slot.mode = ask.op.mode
             StopRun(self._engine, (slot,), self._engine.down, partial(self._recycled, ask, slot)).begin()
 
     def _recycled(self, ask: Ask, slot: Slot) -> None:
@@ -229,7 +232,8 @@ class Calls:
     def _settle_held(self, state: SlotState, by: str, slot: Slot) -> None:
         engine = self._engine
         exit = slot.last_exit or Exit(ExitKind.SHUTDOWN)
-        engine.down(slot, state, by="" if by == OPERATOR else by)
+        is_for_repair = state is SlotState.AWAITING_REPAIR  # whoever repairs may start it, whoever asked for it
+        engine.down(slot, state, by="" if is_for_repair else by)
         engine.report(f"child.{state.value}", slot.id, gen=slot.gen, kind=exit.kind.value, reason=exit.reason, by=by)
 
     def _sequence(self, ask: Ask) -> None:

@@ -31,6 +31,7 @@ from supervisors.messages import (
     Exit,
     ExitKind,
     HeartbeatSeen,
+    Observed,
     Reply,
     Start,
     Started,
@@ -74,7 +75,8 @@ class Supervisor:
             ChildIgnored: self._ignored,
             ChildExited: self._exited,
             HeartbeatSeen: self._heartbeat_seen,
-            ChildMeasured: self._measured,
+            ChildMeasured: self._for_policies,
+            Observed: self._for_policies,
             TimerFired: self._timer_fired,
             Call: self._call,
             StopRequested: self._stop_requested,
@@ -226,6 +228,7 @@ class Supervisor:
             return
         engine = self._engine
         engine.bury(slot, None)
+        engine.down(slot)
         engine.report("child.ignored", slot.id, gen=slot.gen)
         if engine.run is not None:
             engine.run.ignored(slot)
@@ -240,6 +243,7 @@ class Supervisor:
             self._start_failed(slot, exit)
         elif slot.doomed or slot.state is SlotState.STOPPING:
             engine.bury(slot, exit)
+            engine.slots.move(slot, SlotState.STOPPING)  # until the sequence that dooms it comes to it
             if engine.run is not None:
                 engine.run.exited(slot, exit)
         elif engine.run is None and not engine.queue:
@@ -261,6 +265,7 @@ class Supervisor:
     def _start_failed(self, slot: Slot, exit: Exit) -> None:
         engine = self._engine
         engine.bury(slot, exit)
+        engine.down(slot)
         engine.report(
             "child.start_failed",
             slot.id,
@@ -280,5 +285,5 @@ class Supervisor:
         if slot is not None:
             heartbeats.seen(slot)
 
-    def _measured(self, event: ChildMeasured) -> None:
+    def _for_policies(self, event: ChildMeasured | Observed) -> None:
         """Nothing for the core itself: policies see every event."""

@@ -168,7 +168,7 @@ class Engine:
         slot.alive, slot.hung, slot.timed_out, slot.stranded = True, False, False, False
         slot.cause, slot.stopped_by, slot.ready_at = cause, "", None
         self.slots.move(slot, SlotState.STARTING)
-        self.out.append(StartChild(slot.id, slot.gen, spec))
+        self.out.append(StartChild(slot.id, slot.gen, spec, slot.mode))
         if spec.start_timeout_s is not None:
             slot.start_timer = self.timers.set(spec.start_timeout_s, partial(self._start_timed_out, slot, slot.gen))
 

@@ -32,6 +32,8 @@ def _beat(engine: Engine, slot: Slot, gen: int) -> None:
     heartbeat = slot.spec.heartbeat
     if heartbeat is None or slot.gen != gen or slot.state is not SlotState.RUNNING or slot.dead is not None:
         return
+    if slot.doomed:
+        return  # its stop is coming, in its turn and with force of its own: killing it now would break the order
     slot.misses += 1
     if slot.misses >= heartbeat.misses:
         slot.hung = True

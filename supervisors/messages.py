@@ -101,6 +101,16 @@ class ChildMeasured:
 
 
 @dataclass(frozen=True, slots=True)
+class Observed:
+    """A fact from elsewhere for the policies (a deadlock, load, a failed health criterion): `topic` is
+    `noun.past_tense`. The core itself ignores it."""
+
+    topic: str
+    subject: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """The timer set by `SetTimer(token)` ran out. Stale tokens are ignored."""
 
@@ -123,7 +133,16 @@ class StopRequested:
 
 
 Event = (
-    Start | ChildReady | ChildIgnored | ChildExited | HeartbeatSeen | ChildMeasured | TimerFired | Call | StopRequested
+    Start
+    | ChildReady
+    | ChildIgnored
+    | ChildExited
+    | HeartbeatSeen
+    | ChildMeasured
+    | Observed
+    | TimerFired
+    | Call
+    | StopRequested
 )
 
 
@@ -153,11 +172,13 @@ class OpKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Op:
     """One operation: `child` names the slot, `spec` is the ChildSpec of start_child or the SupervisorSpec
-    of reload."""
+    of reload. `mode` is handed to the child by every start from now on, until a later operation starts it with
+    another mode; the core only passes it on (`safe` is a staggered restart's)."""
 
     kind: OpKind
     child: str | None = None
     spec: Any = None
+    mode: str = ""
 
 
 # ---- commands -----------------------------------------------------------------------------------
@@ -170,6 +191,7 @@ class StartChild:
     child: str
     gen: int
     spec: ChildSpec
+    mode: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +221,8 @@ class SetTimer:
 
 @dataclass(frozen=True, slots=True)
 class CancelTimer:
+    """Forget the timer; a TimerFired that is on its way already is ignored."""
+
     token: int
 
 

@@ -79,7 +79,11 @@ class ScenarioError(ValueError):
         self.where = where
         self.problem = problem
         self.allowed = allowed
-        self.hint = f"use one of: {', '.join(allowed)}" if allowed else "see the scenario format in docs/supervision.md"
+        self.hint = (
+            f"use one of: {', '.join(allowed)}"
+            if allowed
+            else "compare with the format described in supervisors.scenario"
+        )
         super().__init__(f"{where}: {problem}; {self.hint}")
 
 

@@ -40,7 +40,8 @@ OPERATOR = "operator"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildView:
     """One child for the outside. `next_retry_at` is on the core's clock; `attempt` counts restarts in a row
-    (back-off); `stopped_by` is `operator` or the policy that stopped it."""
+    (back-off); `stopped_by` is `operator` or the policy that stopped it; `mode` is that of the last
+    start by hand."""
 
     id: str
     state: SlotState
@@ -51,6 +52,7 @@ class ChildView:
     ready_at: float | None
     attempt: int
     stopped_by: str
+    mode: str
     spec: ChildSpec
 
     def as_dict(self) -> dict[str, Any]:
@@ -66,6 +68,7 @@ class ChildView:
             "ready_at": self.ready_at,
             "attempt": self.attempt,
             "stopped_by": self.stopped_by,
+            "mode": self.mode,
             "restart": self.spec.restart.value,
             "type": self.spec.type.value,
         }
@@ -100,6 +103,7 @@ class Slot:
     last_exit: Exit | None = None
     stopped_by: str = ""
     cause: str = ""
+    mode: str = ""
     window: RestartWindow | None = None
     start_timer: int | None = None
     stop_timer: int | None = None
@@ -117,6 +121,7 @@ class Slot:
             ready_at=self.ready_at,
             attempt=self.attempt,
             stopped_by=self.stopped_by,
+            mode=self.mode,
             spec=self.spec,
         )
 

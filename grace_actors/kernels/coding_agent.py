@@ -50,7 +50,7 @@ class CodingAgent(Kernel):
         self.orders = Orders(self.store)
         self.scan: SyntaxScan | None = None
         self.scan_order = ""
-        self._fail_abandoned_scans()
+        self._requeue_abandoned_scan()
         self.ctx.after(FIRST_SCAN_S, self._scan_if_due)
         self.ctx.every(SCAN_CHECK_S, self._scan_if_due)
 
@@ -192,23 +192,13 @@ class CodingAgent(Kernel):
         return tuple(path for name in PACKAGES if (path := program / name).is_dir())
 
     def _start_scan(self, paths: tuple[Path, ...], by: str) -> Data:
-        order = self._create(
-            {
-                "type": OrderType.SYNTAX_SCAN.value,
-                "description": f"compile every Python file below {', '.join(path.name for path in paths)}",
-                "priority": Priority.LOW.value,
-                "rank": Priority.LOW.rank,
-                "context": {"paths": [str(path) for path in paths]},
-            },
-            by,
-        )
-        at = self.ctx.wall()
-        try:
-            self.orders.move(order["id"], OrderState.ASSIGNED, at=at, by=self.ctx.name, assigned_agent=self.ctx.name)
-        except Refused as error:
-            self._failed(order["id"], error.message, self.ctx.name)
-            raise
-        started = self.orders.move(order["id"], OrderState.IN_PROGRESS, at=at, by=self.ctx.name)
+        """Take up the scan that waits in the queue, or a new one. Raises Refused while five orders are active."""
+        waiting = self.orders.list(status=OrderState.QUEUED.value, type=OrderType.SYNTAX_SCAN.value, limit=1)
+        order = waiting[0] if waiting else self._create(_scan_order(paths), by)
+        paths = tuple(Path(path) for path in order["context"]["paths"])
+        at, me = self.ctx.wall(), self.ctx.name
+        self.orders.move(order["id"], OrderState.ASSIGNED, at=at, by=me, assigned_agent=me)
+        started = self.orders.move(order["id"], OrderState.IN_PROGRESS, at=at, by=me)
         self.scan, self.scan_order = SyntaxScan(paths=paths), order["id"]
         self.ctx.after(STEP_S, self._step)
         return started
@@ -257,11 +247,22 @@ class CodingAgent(Kernel):
             )
         self.did = f"scanned {result['files']} files: {result['errors']} errors, {result['warnings']} warnings"
 
-    def _fail_abandoned_scans(self) -> None:
-        """A scan lives in memory: one that was in progress when this kernel ended is over."""
-        for state in (OrderState.QUEUED, OrderState.ASSIGNED, OrderState.IN_PROGRESS, OrderState.TESTING):
+    def _requeue_abandoned_scan(self) -> None:
+        """A scan lives in memory: one that was in progress when this kernel ended starts again."""
+        for state in (OrderState.IN_PROGRESS, OrderState.ASSIGNED):
             for order in self.orders.list(status=state.value, type=OrderType.SYNTAX_SCAN.value, limit=200):
-                self._failed(order["id"], "the kernel restarted during the scan", self.ctx.name)
+                note = "the kernel restarted during the scan"
+                self.orders.move(order["id"], OrderState.QUEUED, at=self.ctx.wall(), by=self.ctx.name, note=note)
+
+
+def _scan_order(paths: tuple[Path, ...]) -> Data:
+    return {
+        "type": OrderType.SYNTAX_SCAN.value,
+        "description": f"compile every Python file below {', '.join(path.name for path in paths)}",
+        "priority": Priority.LOW.value,
+        "rank": Priority.LOW.rank,
+        "context": {"paths": [str(path) for path in paths]},
+    }
 
 
 def _is_open(order: Data) -> bool:

@@ -254,6 +254,7 @@ class Governance(Kernel):
                 self.table = replace(self.table, deny_all=why)
                 self.ctx.emit("policy.broken", POLICY_FILE, {"faults": list(self.degraded)})
                 return
+        self.did = f"loaded {len(self.table.rules)} rules for {self.table.environment.value}"
         self.ctx.emit("policy.loaded", POLICY_FILE, {"rules": len(self.table.rules)})
 
     def _base(self) -> PolicyTable:

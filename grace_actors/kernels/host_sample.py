@@ -188,7 +188,7 @@ def _parent_of(process: psutil.Process) -> psutil.Process | None:
 
 def _title(process: psutil.Process) -> str:
     try:
-        return " ".join(process.cmdline())[:120] or process.name()
+        return " ".join(process.cmdline())[:120].strip() or process.name()
     except psutil.Error:
         return ""
 

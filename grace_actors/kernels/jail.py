@@ -236,6 +236,8 @@ def main() -> int:
     # Opened before the directories are hidden: the report lies outside what the command may reach.
     report_to = os.open(spec["report"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     report = isolate(spec)
+    # A change of credentials may have cleared it: the run must not outlive the kernel that started it.
+    libc().prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     status_from, status_to = os.pipe()
     child = os.fork()
     if child == 0:

@@ -43,7 +43,7 @@ class MetaLoop(Kernel):
             self.ctx.data / "proposals.db", migrations, emit=self.ctx.emit, name=self.ctx.name, wall=self.ctx.wall
         )
         self.proposals = Proposals(self.store)
-        self.tuner: Tuner = getattr(self, "tuner", None) or Tuner()
+        self.tuner: Tuner = getattr(self, "tuner", Tuner())
         last: int = getattr(self, "last_event", 0)
         self.feed = EventFeed(self.ctx, EVENT_TYPES, self._take, last=last)
         self.feed.start()
@@ -102,6 +102,11 @@ class MetaLoop(Kernel):
                     self._follow_up(made)
         except StoreFailed as error:
             self.degraded.append(error.message)
+            return
+        undecided = sum(
+            self.proposals.counts().get(state, 0) for state in ("proposed", "awaiting_approval", "approved")
+        )
+        self.did = f"watches {len(self.tuner)} children, {undecided} proposals are open"
 
     # ---- governance -----------------------------------------------------------------------------------
 

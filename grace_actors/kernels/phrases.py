@@ -40,7 +40,7 @@ def why_ended(node: TreeNode | None, subject: str, sources: Sources) -> str:
     answer = sources.get("self_healing")
     known = answer.get("incidents", []) if answer else []
     last = f" Its last exit: {node.last_exit}." if node.last_exit else " It has not ended since its supervisor started."
-    text = f"{node.name} is {node.state} and was restarted {_times(node.restarts)}.{last}"
+    text = f"{node.name} is {node.state} and was {_restarted(node.restarts)}.{last}"
     if answer is None:
         return text + " self_healing is silent, so I cannot tell about incidents."
     if not known:
@@ -59,7 +59,7 @@ def restarts(nodes: Sequence[TreeNode], node: TreeNode | None) -> str:
     if not nodes:
         return "I cannot see the tree: the status actor is silent."
     if node is not None:
-        return f"{node.name} was restarted {_times(node.restarts)}."
+        return f"{node.name} was {_restarted(node.restarts)}."
     restarted = sorted((n for n in nodes if n.restarts), key=lambda n: -n.restarts)
     if not restarted:
         return "Nothing was restarted."
@@ -161,8 +161,8 @@ def log(sources: Sources) -> str:
     answer = sources.get("immutable_log")
     if not isinstance(answer, dict):
         return "immutable_log is silent, so I cannot tell about the log."
-    plain = {key: value for key, value in answer.items() if isinstance(value, int | float | str | bool)}
-    listed = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in sorted(plain.items()))
+    counts = {key: value for key, value in answer.items() if isinstance(value, int | float)}
+    listed = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in sorted(counts.items()))
     return f"The log: {listed}." if listed else "The log has nothing to tell of itself."
 
 
@@ -186,5 +186,9 @@ def _weak(nodes: Sequence[TreeNode]) -> str:
     return f" Degraded: {listed}." if weak else ""
 
 
+def _restarted(count: int) -> str:
+    return f"restarted {_times(count)}" if count else "never restarted"
+
+
 def _times(count: int) -> str:
-    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")

@@ -25,7 +25,7 @@ from grace_actors.stores.sqlite import EVENTS, Store
 
 NAME_CHARS = 200
 VALUE_CHARS = 64 * 1024
-TEXT_CHARS = 4_000_000
+TEXT_CHARS = 500_000
 OPERATORS = ("console",)
 BACKUP_S = 300.0
 PROBE = "a text that is encrypted and decrypted in the self-test"

@@ -50,6 +50,7 @@ class SelfHealing(Kernel):
             on_page=self.incidents.remember_event,
         )
         self.feed.start()
+        self.did = f"knows {self.incidents.stats()['incidents']} incidents"
         self.ctx.every(RETRY_S, self._look_after)
 
     def ready(self) -> list[Check]:

@@ -62,6 +62,10 @@ class Tuner:
     def __init__(self) -> None:
         self._children: dict[str, _Child] = {}
 
+    def __len__(self) -> int:
+        """How many children were observed."""
+        return len(self._children)
+
     def observe(self, name: str, seen: Seen, at: float) -> list[Suggestion]:
         """Take one observation; answers the suggestions it completes."""
         if name not in self._children and len(self._children) >= MAX_CHILDREN:

@@ -80,6 +80,7 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
         self._busy: deque[tuple[str, bytes, Any]] = deque()
         self._inbox: deque[ReceiveEnvelope] = deque()
         self._watches: set[int] = set()
+        self._watch_list: list[int] = []
         self._children_changed = self._shutdown_signalled = False
         self._abort: bool | None = None  # None: run on; False: leave now; True: leave once drained
 
@@ -244,15 +245,23 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
 
     def set_watch(self, filenos: list[int]) -> None:
         """Descriptors whose readability becomes a WatchMessage."""
-        wanted = set(filenos)
-        if wanted == self._watches:
+        if filenos is self._watch_list:  # the usual case: an actor returns the same list after each message
             return
+        self._watch_list = filenos
+        wanted = set(filenos)
         for fd in self._watches - wanted:
             with contextlib.suppress(OSError):
                 self._epoll.unregister(fd)
         for fd in wanted - self._watches:
             self._epoll.register(fd, _IN)
         self._watches = wanted
+
+    def forget_watch(self, fd: int) -> None:
+        """Stop watching now, not after the current message."""
+        if fd in self._watches:
+            self._watches.discard(fd)
+            with contextlib.suppress(OSError):
+                self._epoll.unregister(fd)
 
     def abort_run(self, drain: bool = False) -> None:
         self._abort = drain

@@ -22,7 +22,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
 
     yield run
     failures = []
-    for running in started:
+    for running in reversed(started):
         try:
             running.close()
         except BaseException as error:

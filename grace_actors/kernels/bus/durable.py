@@ -23,7 +23,7 @@ DEAD_MOST = 10_000
 """Durable dead letters kept; the oldest go first, each with its event long told."""
 
 
-def create_tables(db: Any) -> None:
+def _create_tables(db: Any) -> None:
     # AUTOINCREMENT: a number is an offset, and must not come back when the newest rows were deleted.
     db.execute(
         "create table messages (seq integer primary key autoincrement, id text not null unique, topic text not null,"
@@ -39,7 +39,7 @@ def create_tables(db: Any) -> None:
     )
 
 
-MIGRATIONS()(create_tables)
+MIGRATIONS(name="create_tables")(_create_tables)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from grace_actors.kernels.log.record import unpack
 from grace_actors.stores.chain import ChainLog, Segment, walk
 from grace_actors.stores.chain.frames import HEADER_BYTES
 
-SLICE = 2000
-"""Records a step; about 3 ms of hashing or 10 ms of unpacking on the reference machine."""
+SLICE = 1000
+"""Records a step; about 2 ms of hashing or 10 ms of unpacking on the reference machine."""
 
 
 @dataclass(slots=True)

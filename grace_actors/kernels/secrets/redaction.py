@@ -44,7 +44,10 @@ class Redactor:
         found: list[Finding] = []
         if self._known is not None:
             found += [Finding(self._names[m.group()], m.start(), m.end()) for m in self._known.finditer(text)]
+        lowered = text.lower()
         for pattern in PATTERNS:
+            if not any(mark in lowered for mark in pattern.marks):
+                continue
             group = "secret" if "secret" in pattern.regex.groupindex else 0
             found += [Finding(pattern.kind, *match.span(group)) for match in pattern.regex.finditer(text)]
         return _without_overlaps(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -83,6 +84,23 @@ def test_what_a_run_leaves_in_the_background_dies_with_it(bench):
     marker = f"sleep_bg_{os.getpid()}"
     code = f"import os\nif os.fork() == 0:\n  os.setsid()\n  os.execvp('sleep', ['{marker}', '300'])"
     assert run(bench, code)["ok"]
+    assert _ends(marker)
+
+
+def test_a_run_does_not_outlive_the_process_that_started_it(bench, tmp_path):
+    marker = f"sleep_orphan_{os.getpid()}"
+    kernel = bench.kernels["sandbox"]
+    started = []
+    kernel.ctx.run = lambda argv, on_done, **options: started.append((argv, options))
+    bench.post("test", "sandbox", "run", {"code": f"import os; os.execvp('sleep', ['{marker}', '300'])"}, None)
+    argv, options = started[0]
+    starter = os.fork()
+    if starter == 0:
+        subprocess.Popen(argv, cwd=options["cwd"], env=options["env"])
+        while not any(line.startswith(marker) for line in _command_lines()):
+            os.sched_yield()
+        os._exit(0)
+    os.waitpid(starter, 0)
     assert _ends(marker)
 
 

@@ -158,7 +158,7 @@ def test_answers_of_the_other_kernels_are_put_into_words(bench):
     bench.add("learning_integration", Fixed, top={"horizon_s": 600.0, "kernels": top})
     orders = {"total_work_orders": 3, "queued": 1, "in_progress": 1, "completed": 1, "failed": 0}
     bench.add("coding_agent", Fixed, stats=orders | {"last_scan": {"files": 9, "errors": 0}})
-    bench.add("immutable_log", Fixed, stats={"records": 12, "verified": True})
+    bench.add("immutable_log", Fixed, stats={"records": 12, "last_hash": "0" * 64})
     sample = {"cpu_percent": None, "memory_percent": 40.0, "memory_free_mb": 10.0, "disk_percent": 1.0}
     bench.add("infrastructure_manager", Fixed, sample=sample | {"disk_free_mb": 5.0, "load_1m": 0.5})
     assert "Nothing needs attention" in ask(bench, "what next?")["text"]

@@ -3,7 +3,7 @@
 import pytest
 
 from supervisors import Backoff, ChildType, Restart, Strategy
-from supervisors.messages import Call, ExitKind, Op, OpKind
+from supervisors.messages import Call, ExitKind, Op, OpKind, StartChild
 from tests.unit.supervisors.driver import Driver, child
 
 START, TERMINATE, RESTART, DELETE = (
@@ -164,6 +164,31 @@ def test_hold_and_quarantine_stop_a_child_until_it_is_reset(kind, state):
     assert d.state("b") == "running"
 
 
+def test_mode_of_a_start_by_hand_stays_until_another_is_given():
+    d = Driver("a")
+
+    def modes():
+        return [c.mode for c in d.commands if isinstance(c, StartChild)]
+
+    d.do(Call(901, Op(OpKind.RECYCLE, "a", mode="safe")))
+    d.crash("a")
+    assert modes() == ["", "safe", "safe"]
+    assert d.core.child("a").mode == "safe"
+    d.call(OpKind.RECYCLE, "a")
+    d.call(TERMINATE, "a")
+    d.do(Call(902, Op(RESTART, "a", mode="safe")))
+    assert modes() == ["", "safe", "safe", "", "safe"]
+
+
+def test_child_quarantined_by_the_operator_is_marked_so_and_a_held_one_is_left_to_whoever_repairs():
+    d = Driver("ab")
+    d.call(OpKind.QUARANTINE, "a")
+    d.call(OpKind.HOLD, "b")
+    assert (d.core.child("a").stopped_by, d.core.child("b").stopped_by) == ("operator", "")
+    d.call(TERMINATE, "a")
+    assert d.state("a") == "stopped"
+
+
 def test_changed_names_the_children_whose_view_differs_since_last_taken():
     d = Driver("abc")
     assert d.core.take_changed() == {"a", "b", "c"}
@@ -188,6 +213,7 @@ def test_view_as_dict_is_plain_data():
         "ready_at": None,
         "attempt": 1,
         "stopped_by": "",
+        "mode": "",
         "restart": "permanent",
         "type": "worker",
     }

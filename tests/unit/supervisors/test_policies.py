@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from supervisors import POLICIES, Heartbeat, Policy, PolicySpec, Restart, Strategy
-from supervisors.messages import Call, ChildMeasured, Op, OpKind, Report, Start
+from supervisors.messages import Call, ChildMeasured, Observed, Op, OpKind, Report, Start
 from supervisors.policy import Answered, Request, Unwake, Verdict, Wake, Woken
 from tests.unit.supervisors.driver import Driver, child
 
@@ -50,6 +50,16 @@ def test_policy_sees_each_event_and_each_command_once():
     d.crash("a")
     assert script.commands == d.commands
     assert len([event for event in script.seen if event is not None]) == 5
+
+
+def test_fact_from_elsewhere_reaches_the_policies_and_changes_nothing_else():
+    d, script = scripted()
+    start(d)
+    before = d.core.view()
+    fact = Observed("deadlock.found", "a", {"cycle": ["a", "b"]})
+    d.do(fact)
+    assert script.seen[-1] == fact
+    assert (d.said(), d.core.view()) == ([], before)
 
 
 def test_report_of_a_policy_is_passed_on():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from supervisors import ChildType, Restart, Strategy
+from supervisors import ChildType, Heartbeat, Restart, Strategy
 from supervisors.messages import ChildIgnored, ChildReady, Exit, ExitKind, OpKind, StopRequested, TimerFired
 from tests.unit.supervisors.driver import Driver, child, children
 
@@ -142,6 +142,15 @@ def test_everybody_who_waits_is_told_noproc_when_the_stop_begins():
     assert d.replies[started].result == "noproc"
     assert d.replies[counted].result == "noproc"
     assert d.call(OpKind.COUNT_CHILDREN) == "noproc"
+
+
+def test_hung_child_is_not_killed_out_of_turn_while_the_stop_waits_for_another():
+    d = Driver((child("a", heartbeat=Heartbeat(interval_s=1.0, misses=1)), child("b", shutdown_s="infinity")))
+    d.stubborn = {"a", "b"}
+    d.stop()
+    d.said()
+    d.advance(10.0)
+    assert d.said() == []
 
 
 def test_every_timer_is_cancelled_or_fired_at_the_end():

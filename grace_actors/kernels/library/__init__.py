@@ -1,0 +1,1 @@
+"""Parts of the librarian: validation, chunking, the inbox, the full-text index."""
