@@ -33,6 +33,7 @@ from grace_actors.errors import GraceError
 from grace_actors.kernel import LATER, Answer
 from grace_actors.names import Names
 from grace_actors.timers import ActorTimer, Timers
+from grace_actors.transport.addresses import PeerLost
 from supervisors.messages import Exit, ExitKind
 
 CRASH_STATUS = 70
@@ -132,8 +133,11 @@ class Actor(ThespianActor):  # type: ignore[misc]
                 for fd in message.ready:
                     if fd in self._watched:
                         self._watched[fd]()
+            case PeerLost(path):
+                self.names.peer_lost(path)
             case wire.Begin(_, birth):
                 self.parent = sender
+                self._myRef.transport.announces_losses = True
                 if birth is not None:
                     self._become(birth)
                 self.names.registry_at(self.birth.registry)

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from grace_actors.errors import GraceError
 from grace_actors.home import read_json_object
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from grace_actors.outside import Outside
     from grace_actors.system import System
 
-BOOT_BUDGET_S = 90.0
+BOOT_BUDGET_S, ENDPOINT_S = 90.0, 5.0
 _NAMES = ("pre_flight", "core", "kernels", "endpoints", "contracts", "open", "attestation")
 
 
@@ -83,9 +83,10 @@ class Boot:
             return
         system.state = "running"
         kind = "system.recovered" if system.plan.is_recovery else "boot.completed"
-        total = len(system.up)
+        total = sum(1 for _ in system.plan.tree.children())
         failed = [phase["name"] for phase in self._phases if not phase["ok"]]
-        system.tell_guard({"boot": "done", "ready_s": self._ready_s, "running": total, "total": total, "ok": ok})
+        running = len(system.up)
+        system.tell_guard({"boot": "done", "ready_s": self._ready_s, "running": running, "total": total, "ok": ok})
         system.emit(kind, system.plan.tree.root.name, {"ready_s": self._ready_s, "failed_phases": failed})
 
     # ---- the phases -----------------------------------------------------------------------------------
@@ -159,9 +160,14 @@ class Boot:
         return f"{len(now)} files unchanged"
 
 
-def _get(url: str) -> Any:
-    try:
-        with urllib.request.urlopen(url, timeout=5.0) as answer:  # noqa: S310 - our own loopback server
-            return answer.read()
-    except (urllib.error.URLError, OSError) as error:
-        raise Failed(f"{url}: {error}") from error
+def _get(url: str) -> None:
+    """Wait for an answer of status 200: what is ready may say so a moment later. Raises Failed."""
+    deadline = time.monotonic() + ENDPOINT_S
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=ENDPOINT_S):  # noqa: S310 - our own loopback server
+                return
+        except (urllib.error.URLError, OSError) as error:
+            if time.monotonic() > deadline:
+                raise Failed(f"{url}: {error}") from error
+        time.sleep(0.02)

@@ -47,3 +47,9 @@ class TimedOut(WorldFailed):
     """No answer before the deadline."""
 
     code = "timed_out"
+
+
+class Died(WorldFailed):
+    """The actor died before it answered; whether it had done what was asked is not known."""
+
+    code = "died"

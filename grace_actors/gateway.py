@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -17,8 +18,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from grace_actors.console.inject import FAULTS
 from grace_actors.doctor import examine
-from grace_actors.errors import GraceError, NotFound, Refused, TimedOut
+from grace_actors.errors import Died, GraceError, NotFound, Refused, TimedOut
 from grace_actors.kernel import Data
 from grace_actors.outside import Outside
 
@@ -26,9 +28,18 @@ if TYPE_CHECKING:
     from grace_actors.system import System
 
 ASK_S = 30.0
+ASK_KERNEL_S = 25.0
+"""Less than a client waits for a line, so that it gets this answer instead of losing patience."""
 LONG_POLL_S = 5.0
+MOST_OF_A_FAULT = 1e6
+MAX_REQUEST_BYTES = 16 * 1024 * 1024
 TREE_S = 5.0
-_ROOT_FAULTS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "hang": signal.SIGSTOP}
+_SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "hang": signal.SIGSTOP}
+_log = logging.getLogger("grace.gateway")
+_OURS = frozenset({"call", "inject", "pause", "resume", "subscribe", "unsubscribe"})
+"""Verbs by which the runtime steers actors or streams to them: `ask` would go behind the supervisor's back."""
+_OF_ACTORS = frozenset({"describe", "record", "record_many"})
+"""What the built-in actors are told by the tree; from outside it would forge the tree or the event log."""
 _WORDS = {
     "ok": "done",
     "running": "it is running already",
@@ -69,7 +80,7 @@ class Verbs:
         """The status actor's answer; one that has just been restarted knows the tree a moment later."""
         deadline = time.monotonic() + TREE_S
         while True:
-            status: Data = self._outside.ask("status", "status", {}, timeout_s=ASK_S)
+            status: Data = self._outside.ask("status", "status", {}, again=True, timeout_s=ASK_S)
             if status["tree"] is not None:
                 return status
             if time.monotonic() > deadline:
@@ -81,15 +92,15 @@ class Verbs:
         return {"state": self._system.state} if self._system.state != "running" else {"state": status["state"]}
 
     def _node(self, name: str) -> Data:
-        node = self._outside.ask("status", "status", {"name": name}, timeout_s=ASK_S)
+        node = self._outside.ask("status", "status", {"name": name}, again=True, timeout_s=ASK_S)
         value = {"node": node, "checks": [], "metrics": {}}
         if node["state"] in ("running", "paused"):
-            with contextlib.suppress(TimedOut, NotFound):
+            with contextlib.suppress(TimedOut, NotFound, Died):
                 value.update(self._outside.ask(name, "inspect", {}, timeout_s=3.0))
         return value
 
     def verb_names(self) -> list[Any]:
-        names: list[Any] = self._outside.ask("status", "names", {}, timeout_s=ASK_S)
+        names: list[Any] = self._outside.ask("status", "names", {}, again=True, timeout_s=ASK_S)
         return names
 
     def verb_events(
@@ -101,12 +112,12 @@ class Verbs:
         follow: bool = False,
     ) -> Iterator[Data]:
         query: Data = {"since": since, "type": type, "subject": subject, "limit": limit}
-        answer = self._outside.ask("status", "events", query, timeout_s=ASK_S)
+        answer = self._outside.ask("status", "events", query, again=True, timeout_s=ASK_S)
         yield from answer["events"]
         while follow and self._system.state != "stopping":
             query = {"since": answer["last"], "type": type, "subject": subject, "limit": 1000, "wait_s": LONG_POLL_S}
             try:
-                answer = self._outside.ask("status", "events", query, timeout_s=LONG_POLL_S * 2)
+                answer = self._outside.ask("status", "events", query, again=True, timeout_s=LONG_POLL_S * 2)
             except TimedOut:  # the status actor is being restarted: ask the next one
                 continue
             yield from answer["events"]
@@ -160,16 +171,37 @@ class Verbs:
         return {"name": name, "result": "ok", "message": f"{verb}d"}
 
     def verb_inject(self, fault: str, target: str, params: Data | None = None) -> Data:
-        _, parent = self._find(target)
+        given = _checked(fault, params or {})
+        node, parent = self._find(target)
+        if fault not in _SIGNALS and node["kind"] == "process":
+            raise Refused(f"{fault} works on actors; {target} is an OS process", hint="use kill, term or hang")
         if parent is not None:
-            args = {"fault": fault, "child": target, "params": params or {}}
+            args = {"fault": fault, "child": target, "params": given}
             self._outside.ask(parent, "inject", args, timeout_s=ASK_S)
-        elif fault in _ROOT_FAULTS:
-            self._system.emit("fault.injected", target, {"fault": fault, "params": params or {}})
-            os.kill(self._system.root_pid, _ROOT_FAULTS[fault])
+        elif fault in _SIGNALS:
+            self._signal_root(fault, given)
         else:
-            self._outside.ask(target, "inject", {"fault": fault, "params": params or {}}, timeout_s=ASK_S)
+            self._outside.ask(target, "inject", {"fault": fault, "params": given}, timeout_s=ASK_S)
         return {"fault": fault, "target": target, "result": "injected"}
+
+    def _signal_root(self, fault: str, params: Data) -> None:
+        """Nobody is above the root: the system process itself does to it what a supervisor does to a child."""
+        pid = self._system.root_pid
+        self._system.emit("fault.injected", self._system.plan.tree.root.name, {"fault": fault, "params": params})
+        os.kill(pid, _SIGNALS[fault])
+        if fault == "hang":
+            go_on = threading.Timer(params["seconds"], _go_on, args=(os.pidfd_open(pid),))
+            go_on.daemon = True
+            go_on.start()
+
+    def verb_ask(self, name: str, verb: str, args: Data | None = None) -> Any:
+        """A request to a kernel's own verb; the kernel sees the sender `console`."""
+        node, _ = self._find(name)
+        if node["kind"] == "supervisor":
+            raise Refused(f"{name} is a supervisor and answers no verbs of its own", hint=f"see: status {name}")
+        if verb in _OURS or (node["kind"] == "actor" and verb in _OF_ACTORS):
+            raise Refused(f"{name}: {verb} belongs to the runtime and cannot be asked from outside", hint="see: help")
+        return self._outside.ask(name, verb, args or {}, timeout_s=ASK_KERNEL_S)
 
     def verb_shutdown(self, reason: str = "shutdown asked for") -> Data:
         self._system.stop(reason)
@@ -180,9 +212,31 @@ class Verbs:
         tree = self._status()["tree"]
         found = _search(tree, name, None)
         if found is None:
-            self._outside.ask("status", "status", {"name": name}, timeout_s=ASK_S)  # says what is near
+            self._outside.ask("status", "status", {"name": name}, again=True, timeout_s=ASK_S)  # says what is near
             raise NotFound(f"there is no {name!r} in the tree", hint="see: tree")
         return found
+
+
+def _checked(name: str, params: Any) -> Data:
+    """The parameters of a fault with defaults filled in. Raises Refused: what is wrong must not reach an actor."""
+    fault = FAULTS.get(name) if isinstance(name, str) else None
+    if fault is None:
+        raise Refused(f"there is no fault {name!r:.80}", hint=f"known: {', '.join(FAULTS)}")
+    known = {parameter.name: parameter for parameter in fault.parameters}
+    if not isinstance(params, dict) or not set(params) <= set(known):
+        raise Refused(f"{name}: parameters {params!r:.80}", hint=f"allowed: {', '.join(known) or 'none'}")
+    for key, value in params.items():
+        wanted = known[key].type
+        is_number = isinstance(value, int if wanted is int else int | float) and not isinstance(value, bool)
+        if not (isinstance(value, str) if wanted is str else is_number and 0 < value <= MOST_OF_A_FAULT):
+            raise Refused(f"{name}: {key} is {value!r:.80}", hint=f"a {wanted.__name__}, from above 0 to 1e6")
+    return {key: params.get(key, parameter.default) for key, parameter in known.items()}
+
+
+def _go_on(pidfd: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, signal.SIGCONT)
+    os.close(pidfd)
 
 
 def _search(node: Data, name: str, parent: str | None) -> tuple[Data, str | None] | None:
@@ -203,7 +257,7 @@ class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         with self.server.system.outside() as outside, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             verbs = Verbs(self.server.system, outside)
-            for line in self.rfile:
+            while line := self.rfile.readline(MAX_REQUEST_BYTES):
                 self._answer(verbs, line)
 
     def _answer(self, verbs: Verbs, line: bytes) -> None:
@@ -217,8 +271,13 @@ class _Handler(socketserver.StreamRequestHandler):
             self._write({"ok": True, "value": value})
         except GraceError as error:
             self._fail(error.code, error.message, error.hint)
-        except (ValueError, KeyError, TypeError) as error:
+        except (BrokenPipeError, ConnectionResetError):
+            raise
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             self._fail("refused", f"not a request: {error!r}", 'a line like {"verb": "status", "args": {}}')
+        except Exception as error:  # a bug of ours: told to the client and the log, the gateway goes on
+            _log.exception("a request failed: %.200r", line)
+            self._fail("error", f"the gateway failed: {error!r}", "see logs/system.log")
 
     def _fail(self, code: str, message: str, hint: str) -> None:
         self._write({"ok": False, "error": {"code": code, "message": message, "hint": hint}})

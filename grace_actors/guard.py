@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import selectors
 import shutil
 import signal
@@ -26,7 +27,7 @@ from typing import Any
 import psutil
 import setproctitle
 
-from grace_actors import lifeline
+from grace_actors import lifeline, undertaker
 from grace_actors.errors import GraceError
 from grace_actors.home import MARK, AlreadyRunning, Instance
 from grace_actors.resolve import resolve
@@ -35,7 +36,10 @@ from grace_actors.version import __version__
 from supervisors.loader import BUILT_IN, Tree, TreeFileError, load_tree, with_runtime
 
 MAX_LIVES, LIVES_WINDOW_S = 20, 60.0
-STOP_BUDGET_S = 60.0
+SILENT_TICKS, SILENT_BOOT_TICKS = 15, 90
+"""Seconds in which the guard heard nothing of the system process, counted only while the guard itself runs: a
+machine that was suspended proves nothing. Before its first word the system may take longer."""
+TICK_S = 1.0
 FORCED_STATUS, CRASHED_STATUS = 130, 70
 MAX_CONSOLES = 5
 
@@ -51,16 +55,29 @@ def run_guard(settings: Settings) -> int:
         return _refuse(f"a part of the runtime cannot be imported: {error}", "install it again with: make run")
     except (AlreadyRunning, GraceError) as error:
         return _refuse(error.message, error.hint)
+    except OSError as error:
+        return _unusable(settings, error)
     except TreeFileError as error:
         return _refuse(str(error), "nothing was started; check again with: python run.py validate FILE")
     with lock:
-        return Guard(settings, tree, began).run()
+        guard = Guard(settings, tree, began)
+        try:
+            guard.settle()
+        except OSError as error:
+            return _unusable(settings, error)
+        return guard.run()
 
 
 def _import_everything(tree: Tree) -> None:
     """What actors need is imported before the first fork: they start with it."""
     for path in ("grace_actors.supervisor", "grace_actors.process_actor", "grace_actors.system", *tree.kernels):
         importlib.import_module(path.partition(":")[0])
+
+
+def _unusable(settings: Settings, error: OSError) -> int:
+    return _refuse(
+        f"the home {settings.home.root} cannot be used: {error}", "free space or repair it, then start again"
+    )
 
 
 def _refuse(message: str, hint: str) -> int:
@@ -83,7 +100,8 @@ class Guard:
         self._selector = selectors.DefaultSelector()
         self._progress = Progress()
         self._lives: deque[float] = deque()
-        self._system_pid = self._console_pid = 0
+        self._system_pid = self._console_pid = self._undertaker_pid = 0
+        self._silent_ticks, self._ticked_at, self._has_spoken = 0, began, False
         self._stopping = False
         self._console_lives = 0
         self._status = 0
@@ -91,7 +109,7 @@ class Guard:
         self._buffer = b""
 
     def run(self) -> int:
-        self._settle()
+        """Until the tree has ended. `settle` comes first."""
         try:
             self._start_system(is_recovery=False)
             while not self._done:
@@ -102,7 +120,8 @@ class Guard:
 
     # ---- set-up -----------------------------------------------------------------------------------------
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Take signals, the control socket and `instance.json`. Raises OSError when the home refuses."""
         os.environ[MARK] = f"{self._home.root}:{os.getpid()}"
         os.environ.setdefault("THESPLOG_FILE", str(self._home.logs / "thespian.log"))
         lifeline.install()
@@ -145,10 +164,19 @@ class Guard:
         if self._system_pid == 0:
             _become(lambda: system.main(plan), self._home.log_file("system"), close=[ours])
         theirs.close()
+        self._silent_ticks, self._has_spoken = 0, False
+        self._start_undertaker()
         self._link = ours
         self._link.setblocking(False)
         self._buffer = b""
         self._selector.register(self._link, selectors.EVENT_READ, self._on_link)
+
+    def _start_undertaker(self) -> None:
+        """One for each life of the system: it must know the session of the actors."""
+        if self._undertaker_pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._undertaker_pid, signal.SIGKILL)
+        self._undertaker_pid = undertaker.fork(os.getpid(), self._system_pid, self._home.root)
 
     def _start_console(self) -> None:
         from grace_actors.console import repl
@@ -166,10 +194,28 @@ class Guard:
     # ---- waiting ----------------------------------------------------------------------------------------
 
     def _wait(self) -> None:
-        for key, _ in self._selector.select(timeout=1.0):
+        for key, _ in self._selector.select(timeout=TICK_S):
             key.data(key.fileobj)
         self._reap()
-        lifeline.end_orphans(keep={self._system_pid, self._console_pid})
+        lifeline.end_orphans(keep={self._system_pid, self._console_pid, self._undertaker_pid})
+        if time.monotonic() - self._ticked_at >= TICK_S:
+            self._ticked_at = time.monotonic()
+            self._tick()
+
+    def _tick(self) -> None:
+        """A system process that says nothing any more is hung: its death is what can be recovered from."""
+        self._silent_ticks += 1
+        most = SILENT_TICKS if self._has_spoken else SILENT_BOOT_TICKS
+        if self._silent_ticks >= most and self._system_pid:
+            self._silent_ticks = 0
+            self._show({"guard": "system_died", "detail": f"silent for {most} s: killed"})
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._system_pid, signal.SIGKILL)
+
+    def _show(self, event: dict[str, Any]) -> None:
+        """Progress for whoever watches. A terminal that is gone or a full disk must not end the guard."""
+        with contextlib.suppress(OSError, ValueError):
+            self._progress.on(event)
 
     def _on_signal(self, fd: Any) -> None:
         for number in os.read(fd, 512):
@@ -203,9 +249,13 @@ class Guard:
             self._on_event(json.loads(line))
 
     def _on_event(self, event: dict[str, Any]) -> None:
+        self._silent_ticks = 0
+        if "alive" in event:
+            self._has_spoken = True
+            return
         if "shutdown" in event:
             self._stopping = True
-        self._progress.on(event)
+        self._show(event)
         if event.get("boot") == "done" and not self._settings.headless and not self._console_pid:
             self._start_console()
         if event.get("boot") == "failed":
@@ -229,6 +279,9 @@ class Guard:
                 self._system_ended(code)
             elif pid == self._console_pid:
                 self._console_ended(code)
+            elif pid == self._undertaker_pid and self._system_pid:
+                self._undertaker_pid = 0
+                self._start_undertaker()
 
     def _system_ended(self, code: int) -> None:
         self._system_pid = 0
@@ -241,27 +294,26 @@ class Guard:
             self._recover(code)
 
     def _drain_link(self) -> None:
-        with contextlib.suppress(KeyError, ValueError):
-            while self._link.fileno() >= 0:
-                before = self._link.fileno()
-                self._on_link(self._link)
-                if self._link.fileno() == before and not self._buffer:
-                    self._selector.unregister(self._link)
-                    self._link.close()
+        """Hear its last words; what has not arrived when it is reaped never will."""
+        while self._link.fileno() >= 0 and select.select([self._link], [], [], 0)[0]:
+            self._on_link(self._link)
+        if self._link.fileno() >= 0:
+            self._selector.unregister(self._link)
+            self._link.close()
 
     def _recover(self, code: int) -> None:
         """The actor system died under the tree: end what is left of it and start it again."""
-        self._progress.on({"guard": "system_died", "detail": f"status {code}"})
-        self._end_below(keep={self._console_pid})
+        self._show({"guard": "system_died", "detail": f"status {code}"})
+        self._end_below(keep={self._console_pid, self._undertaker_pid})
         now = time.monotonic()
         while self._lives and now - self._lives[0] > LIVES_WINDOW_S:
             self._lives.popleft()
         if len(self._lives) >= MAX_LIVES:
             message = f"the actor system died {MAX_LIVES} times within {LIVES_WINDOW_S:g} s"
-            self._progress.on({"boot": "failed", "message": message, "hint": f"see {self._home.logs}"})
+            self._show({"boot": "failed", "message": message, "hint": f"see {self._home.logs}"})
             self._status, self._done = 1, True
             return
-        self._progress.on({"guard": "restarting"})
+        self._show({"guard": "restarting"})
         self._start_system(is_recovery=True)
 
     def _console_ended(self, code: int) -> None:
@@ -290,7 +342,7 @@ class Guard:
             time.sleep(0.005)
 
     def _end_everything(self) -> None:
-        self._progress.on({"shutdown": "done", "seconds": None})
+        self._show({"shutdown": "done", "seconds": None})
         if self._console_pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._console_pid, signal.SIGTERM)

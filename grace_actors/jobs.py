@@ -17,6 +17,9 @@ from typing import Protocol
 from grace_actors import lifeline
 from grace_actors.kernel import Completed, Timer
 
+LAST_READS = 64
+"""Reads of 64 KiB after the end of a command: more than a pipe may hold."""
+
 
 class Host(Protocol):
     """What a job needs of the actor that runs it."""
@@ -124,9 +127,13 @@ class Job:
         self._on_done(Completed(returncode=returncode, stdout=outputs[0], stderr=outputs[1], timed_out=self._timed_out))
 
     def _drain(self, fd: int) -> None:
+        """What is left in the pipe; bounded, for a writer that left the group may still be alive."""
+        kept = self._chunks[fd]
         with contextlib.suppress(BlockingIOError):
-            while data := os.read(fd, 65536):
-                kept = self._chunks[fd]
+            for _ in range(LAST_READS):
+                data = os.read(fd, 65536)
+                if not data:
+                    return
                 kept += data[: max(0, self._max - len(kept))]
 
 

@@ -53,6 +53,11 @@ def rearm() -> None:
     _armed = True
 
 
+def outlive_parent() -> None:
+    """This process stays when its parent dies."""
+    _prctl(_PR_SET_PDEATHSIG, 0)
+
+
 def adopt_orphans() -> None:
     """Orphans below this process become its children instead of init's."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)

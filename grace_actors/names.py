@@ -12,10 +12,11 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from grace_actors import wire
-from grace_actors.errors import TimedOut
+from grace_actors.errors import Died, GraceError, TimedOut
 from grace_actors.kernel import Answer, Data
 
 if TYPE_CHECKING:
@@ -28,6 +29,21 @@ MAX_UNACKED = 2000
 _RESEND_S = 2.0
 
 
+@dataclass(slots=True)
+class Pending:
+    """A request that waits for its answer; `path` is the endpoint that has it, once it was sent."""
+
+    to: str
+    verb: str
+    on_answer: Callable[[Answer], None]
+    timer: ActorTimer
+    path: str = ""
+
+
+def _failed(error: GraceError) -> Answer:
+    return Answer(ok=False, error={"code": error.code, "message": error.message, "hint": error.hint})
+
+
 class Names:
     """One actor's address book, pending asks and outgoing events."""
 
@@ -36,7 +52,7 @@ class Names:
         self._registry: Any = None
         self._known: dict[str, Any] = {}
         self._waiting: dict[str, deque[tuple[float, wire.Ask]]] = {}
-        self._asked: dict[int, tuple[Callable[[Answer], None], ActorTimer]] = {}
+        self._asked: dict[int, Pending] = {}
         self._ids = itertools.count(1)
         self._registered = False
         self.lost = 0
@@ -81,21 +97,25 @@ class Names:
         """Send; `on_answer` is called once, at the latest after `timeout_s`."""
         number = next(self._ids)
         timer = self._actor.after(timeout_s, lambda: self._late(number, to, verb, timeout_s))
-        self._asked[number] = (on_answer, timer)
+        self._asked[number] = Pending(to, verb, on_answer, timer)
         self._post(to, wire.Ask(number, verb, args or {}, self._actor.name), time.monotonic())
 
     def answered(self, number: int, answer: Answer) -> None:
         """An answer came; a late or repeated one changes nothing."""
-        on_answer, timer = self._asked.pop(number, (None, None))
-        if on_answer is not None and timer is not None:
-            timer.cancel()
-            on_answer(answer)
+        pending = self._asked.pop(number, None)
+        if pending is not None:
+            pending.timer.cancel()
+            pending.on_answer(answer)
+
+    def peer_lost(self, path: str) -> None:
+        """Nobody waits on the dead: what it was asked and did not answer has failed."""
+        self._known = {name: at for name, at in self._known.items() if str(at.addressDetails) != path}
+        for number, pending in list(self._asked.items()):
+            if pending.path == path:
+                self.answered(number, _failed(Died(f"{pending.to} died before it answered {pending.verb}")))
 
     def _late(self, number: int, to: str, verb: str, timeout_s: float) -> None:
-        waiting = self._asked.pop(number, None)
-        if waiting is not None:
-            error = TimedOut(f"{to} did not answer {verb} within {timeout_s:g} s")
-            waiting[0](Answer(ok=False, error={"code": error.code, "message": error.message, "hint": ""}))
+        self.answered(number, _failed(TimedOut(f"{to} did not answer {verb} within {timeout_s:g} s")))
 
     def _post(self, to: str, ask: wire.Ask, since: float) -> None:
         address = self._known.get(to)
@@ -103,9 +123,15 @@ class Names:
             self._park(to, ask, since, stale="")
             return
 
+        path = str(address.addressDetails)
+        if ask.id in self._asked:
+            self._asked[ask.id].path = path
+
         def dead() -> None:
             self._known.pop(to, None)
-            self._park(to, ask, since, stale=str(address.addressDetails))
+            if ask.id in self._asked:
+                self._asked[ask.id].path = ""  # it never got there: it goes to the next one
+            self._park(to, ask, since, stale=path)
 
         self._actor.send_or(address, ask, dead)
 
@@ -139,8 +165,8 @@ class EventSender:
             self._send()
 
     def resend(self) -> None:
-        """The status actor is new: what it has not acknowledged goes again (it knows duplicates)."""
-        if self._unacked:
+        """The status actor is new: what it has not acknowledged goes again, unless it is on its way already."""
+        if self._unacked and not self._in_flight:
             self._send()
 
     def _send(self) -> None:

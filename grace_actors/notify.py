@@ -10,14 +10,18 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+from http.client import HTTPException
 from pathlib import Path
 from typing import Protocol
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from supervisors.spec import Readiness
 
 CONNECT_S = 0.25
+MOST_NOTES = 100
+"""Notifications read in one look, so that a command that floods its socket holds nobody up."""
+_direct = build_opener(ProxyHandler({}))
+"""The service is on this machine: a proxy of the environment must not answer for it."""
 
 
 class Probe(Protocol):
@@ -65,7 +69,10 @@ class Url(Always):
         self._url = url
 
     def poll(self) -> bool:
-        with contextlib.suppress(URLError, OSError, ValueError), urlopen(self._url, timeout=CONNECT_S * 2) as answer:  # noqa: S310
+        with (
+            contextlib.suppress(HTTPException, OSError, ValueError),
+            _direct.open(self._url, timeout=CONNECT_S * 2) as answer,
+        ):
             return bool(answer.status < 400)
         return False
 
@@ -97,7 +104,7 @@ class SdNotify(Always):
 
     def poll(self) -> bool:
         with contextlib.suppress(BlockingIOError):
-            while True:
+            for _ in range(MOST_NOTES):
                 for line in self._socket.recv(4096).decode(errors="replace").splitlines():
                     self._ready = self._ready or line == "READY=1"
                     if line.startswith("STATUS="):

@@ -15,11 +15,12 @@ from typing import Any
 from thespian.system.transport import ReceiveEnvelope, TransmitIntent, TransmitOnly
 
 from grace_actors import wire
-from grace_actors.errors import GraceError, NotFound, Refused, StoreFailed, TimedOut, WorldFailed
+from grace_actors.errors import Died, GraceError, NotFound, Refused, StoreFailed, TimedOut, WorldFailed
 from grace_actors.kernel import Answer, Data
+from grace_actors.transport.addresses import PeerLost
 
 _STEP_S = 0.25
-_ERRORS = {kind.code: kind for kind in (NotFound, Refused, StoreFailed, TimedOut, WorldFailed)}
+_ERRORS = {kind.code: kind for kind in (Died, NotFound, Refused, StoreFailed, TimedOut, WorldFailed)}
 _numbers = itertools.count(1)
 
 
@@ -28,6 +29,7 @@ class Outside:
 
     def __init__(self, transport: Any, registry: Callable[[], Any]) -> None:
         self._transport = transport.external_transport_clone()
+        self._transport.announces_losses = True
         self._registry = registry
         self._known: dict[str, Any] = {}
 
@@ -40,23 +42,26 @@ class Outside:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def ask(self, to: str, verb: str, args: Data | None = None, *, timeout_s: float = 10.0) -> Any:
-        """The value of the answer. Raises the GraceError of the answer, or TimedOut."""
+    def ask(self, to: str, verb: str, args: Data | None = None, *, timeout_s: float = 10.0, again: bool = False) -> Any:
+        """The value of the answer. A request that only looks may be sent `again` to the next incarnation when
+        this one dies over it. Raises the GraceError of the answer, Died or TimedOut."""
         deadline = time.monotonic() + timeout_s
         stale = ""
         while time.monotonic() < deadline:
             address = self._resolve(to, stale, deadline)
             if address is None:
                 break
-            number = next(_numbers)
-            dead = self._send(address, wire.Ask(number, verb, args or {}, "console"))
-            answer = None if dead else self._wait_for(number, deadline)
-            if answer is not None:
-                return _value(answer)
-            if not dead:
-                break
             stale = str(address.addressDetails)
+            number = next(_numbers)
+            was_dead = self._send(address, wire.Ask(number, verb, args or {}, "console"))
+            answer = PeerLost(stale) if was_dead else self._wait_for(number, stale, deadline)
+            if isinstance(answer, Answer):
+                return _value(answer)
+            if answer is None:
+                break
             self._known.pop(to, None)
+            if not was_dead and not again:
+                raise Died(f"{to} died before it answered {verb}", hint=f"see: status {to}")
         raise TimedOut(f"{to} did not answer {verb} within {timeout_s:g} s", hint=f"see: status {to}")
 
     def tell(self, address: Any, message: Any) -> bool:
@@ -88,11 +93,13 @@ class Outside:
                 return message.address
         return None
 
-    def _wait_for(self, number: int, deadline: float) -> Answer | None:
+    def _wait_for(self, number: int, path: str, deadline: float) -> Answer | PeerLost | None:
         while (left := deadline - time.monotonic()) > 0:
             message = self._receive(left)
             if isinstance(message, wire.Reply) and message.id == number:
                 return message.answer
+            if isinstance(message, PeerLost) and message.path == path:
+                return message
         return None
 
     def _receive(self, timeout_s: float) -> Any:

@@ -8,11 +8,9 @@ process group (by this actor, by the parent-death signal, or by the supervisor t
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import subprocess
-from logging.handlers import RotatingFileHandler
 from typing import Any
 
 import psutil
@@ -20,6 +18,8 @@ import psutil
 from grace_actors import lifeline, wire
 from grace_actors.actor import Actor
 from grace_actors.errors import NotFound, Refused
+from grace_actors.home import Home
+from grace_actors.line_log import LineLog
 from grace_actors.notify import Probe, probe_for
 from supervisors.messages import Exit, ExitKind
 from supervisors.spec import ProcessStart
@@ -27,6 +27,9 @@ from supervisors.spec import ProcessStart
 POLL_S = 0.05
 MAX_LINE_BYTES = 16_384
 LEFTOVER_PASSES = 2
+READ_BYTES = 65_536
+LAST_READS = 64
+"""What a pipe may still hold when its writers are dead: 1 MiB at most, unless one of them could not be killed."""
 
 
 class ProcessActor(Actor):
@@ -34,14 +37,14 @@ class ProcessActor(Actor):
 
     def begin(self) -> None:
         self.start: ProcessStart = self.birth.start
+        self._process: subprocess.Popen[bytes] | None = None
         self._stopping = False
         self._is_up = False
         self._line = b""
         self._last_line = ""
-        run = self.birth.home / "run"
-        self._probe: Probe = probe_for(self.start.ready, run, self.name)
-        log = self.birth.home / "logs" / f"{self.name}.log"
-        self._log = RotatingFileHandler(log, maxBytes=self.start.log_max_bytes, backupCount=self.start.log_keep)
+        home = Home(self.birth.home)
+        self._probe: Probe = probe_for(self.start.ready, home.control_socket.parent, self.name)
+        self._log = LineLog(home.log_file(self.name), self.start.log_max_bytes, self.start.log_keep)
         self._spawn()
         self._poll()
 
@@ -55,7 +58,7 @@ class ProcessActor(Actor):
         signal.signal(signal.SIGTERM, self._die_with_group)
         env = {**os.environ, "GRACE_ACTOR": self.name, **self._probe.env(), **self.start.env}
         try:
-            self._process = subprocess.Popen(
+            process = self._process = subprocess.Popen(
                 self.start.command,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -65,15 +68,16 @@ class ProcessActor(Actor):
                 start_new_session=True,
                 preexec_fn=lambda: lifeline.before_exec(parent),
             )
-        except OSError as error:
+        except (OSError, subprocess.SubprocessError) as error:
+            self._probe.close()
             self.leave(Exit(ExitKind.START_FAILED, f"{type(error).__name__}: {error}", str(self.start.command)))
         finally:
             os.close(out)
         lifeline.arm(os.getppid(), signal.SIGTERM)  # our own end must take the group along
-        self.send(self.parent, wire.Spawned(self.name, self.gen, self._process.pid))
-        self.watch(self._out, self._read)
-        self._pidfd = os.pidfd_open(self._process.pid)
-        self.watch(self._pidfd, self._exited)
+        self.send(self.parent, wire.Spawned(self.name, self.gen, process.pid))
+        self.watch(self._out, self._readable)
+        self._pidfd = os.pidfd_open(process.pid)
+        self.watch(self._pidfd, lambda: self._exited(process))
 
     def _die_with_group(self, signum: int, frame: Any) -> None:
         self._kill_group()
@@ -81,6 +85,8 @@ class ProcessActor(Actor):
         os._exit(128 + signum)
 
     def _kill_group(self, signum: int = signal.SIGKILL) -> None:
+        if self._process is None:  # SIGTERM came before the command existed
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signum)
 
@@ -94,43 +100,50 @@ class ProcessActor(Actor):
         self.after(POLL_S, self._poll)
 
     def shown_pid(self) -> int:
-        return self._process.pid
+        return self._process.pid if self._process is not None else os.getpid()
 
     # ---- output -------------------------------------------------------------------------------------
 
-    def _read(self) -> None:
+    def _readable(self) -> None:
+        self._read()
+
+    def _read(self) -> bool:
+        """Take what the command wrote; False when nothing is there now or ever again."""
         try:
-            data = os.read(self._out, 65536)
+            data = os.read(self._out, READ_BYTES)
         except BlockingIOError:
-            return
+            return False
         if not data:
             self.unwatch(self._out)
-            return
+            return False
         *lines, self._line = (self._line + data).split(b"\n")
         for line in lines:
             self._write(line)
-        if len(self._line) > MAX_LINE_BYTES:
-            self._write(self._line)
-            self._line = b""
+        while len(self._line) > MAX_LINE_BYTES:
+            self._write(self._line[:MAX_LINE_BYTES])
+            self._line = self._line[MAX_LINE_BYTES:]
+        return True
 
     def _write(self, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip("\r")
         self._last_line = text[:200] or self._last_line
         self._probe.line(text)
-        self._log.emit(logging.makeLogRecord({"msg": text}))  # a full disk loses log lines, not the service
+        self._log.write(text)
 
     # ---- the end ------------------------------------------------------------------------------------
 
-    def _exited(self) -> None:
-        returncode = self._process.wait()
-        with contextlib.suppress(BlockingIOError):
-            while data := os.read(self._out, 65536):
-                self._line += data
-        for line in filter(None, self._line.split(b"\n")):
-            self._write(line)
+    def _exited(self, process: subprocess.Popen[bytes]) -> None:
+        """The command ended: first whoever could still write, then what is left to read."""
+        returncode = process.wait()
         self._kill_group()
         self._end_leftovers()
+        for _ in range(LAST_READS):
+            if not self._read():
+                break
+        if self._line:
+            self._write(self._line)
         self._probe.close()
+        self._log.close()
         self.leave(self._reason(returncode))
 
     def _end_leftovers(self) -> None:
@@ -179,5 +192,5 @@ class ProcessActor(Actor):
     def pulse(self) -> wire.Pulse:
         used = 0.0
         with contextlib.suppress(psutil.Error):
-            used = psutil.Process(self._process.pid).memory_info().rss / 1e6
+            used = psutil.Process(self.shown_pid()).memory_info().rss / 1e6
         return wire.Pulse(self.name, self.gen, self._last_line or "runs", 0, used)

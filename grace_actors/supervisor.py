@@ -67,7 +67,8 @@ class SupervisorActor(Actor):
         commands = self.core.handle(event, time.monotonic())
         for command in sorted(commands, key=_urgency) if len(commands) > 1 else commands:
             self._perform(command)
-        self._describe_soon()
+        if self.core.take_changed():
+            self._describe_soon()
 
     def _perform(self, command: m.Command) -> None:
         match command:
@@ -90,6 +91,7 @@ class SupervisorActor(Actor):
                 self._report(type, subject, dict(data))
             case m.Started():
                 self.is_up = True
+                self._describe_soon()
                 self.is_ready()
             case m.Gone(exit):
                 self._gone(exit)
@@ -210,7 +212,8 @@ class SupervisorActor(Actor):
             self.names.events.emit("kernel.degraded", inc.name, {"reasons": list(pulse.degraded)})
         inc.pulse = pulse
         self.feed(m.HeartbeatSeen(inc.name, inc.gen))
-        self.feed(m.ChildMeasured(inc.name, inc.gen, pulse.memory_mb))
+        if self.spec.policies:
+            self.feed(m.ChildMeasured(inc.name, inc.gen, pulse.memory_mb))
 
     def _tell_child(self, inc: Incarnation, verb: str, args: Data | None = None) -> None:
         self.send(inc.address, wire.Ask(0, verb, args or {}, self.name))

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import setproctitle
+from thespian.system.messages.admin import QueryAck, QueryExists
 from thespian.system.transport import ReceiveEnvelope, TransmitIntent
 
 from grace_actors import birth as births
@@ -39,6 +40,9 @@ from supervisors.loader import Tree
 
 DIED_STATUS, GAVE_UP_STATUS = 75, 69
 _LISTEN = timedelta(seconds=1)
+LOOK_EVERY_S, UNANSWERED_MOST = 2.0, 6
+"""The admin and the root supervisor have no supervisor: both are asked for a sign of life, and one that leaves
+that many questions unanswered is hung."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,8 @@ class System:
         self.root_ready = threading.Event()
         self.up: set[str] = set()
         self.root_pid = self.admin_pid = 0
+        self._unanswered = {"the admin": 0, "the root supervisor": 0}
+        self._looked_at = time.monotonic()
         self._link_lock = threading.Lock()
         self._event_numbers = itertools.count(1)
         self._emit_lock = threading.Lock()
@@ -139,9 +145,14 @@ class System:
         while True:
             envelope = self.transport.run(None, _LISTEN)
             lifeline.end_orphans(keep={self.admin_pid})
+            self._look()
             if not isinstance(envelope, ReceiveEnvelope):
                 continue
             match envelope.message:
+                case wire.Pulse():
+                    self._unanswered["the root supervisor"] = 0
+                case QueryAck():
+                    self._unanswered["the admin"] = 0
                 case wire.Progress(name, state):
                     self._progress(name, state)
                 case wire.RegistryAt(address):
@@ -154,6 +165,24 @@ class System:
                     threading.Thread(target=self._watch, args=(fd, "the root supervisor"), daemon=True).start()
                 case wire.RootGone(kind, reason, detail):
                     return self._root_gone(kind, reason, detail)
+
+    def _look(self) -> None:
+        """Say that we live, and ask those above every supervisor whether they do. Questions are counted, not
+        seconds: in a machine that stood still nobody is hung."""
+        now = time.monotonic()
+        if now - self._looked_at < LOOK_EVERY_S:
+            return
+        self._looked_at = now
+        self.tell_guard({"alive": os.getpid()})
+        questions = {"the admin": (self.transport._adminAddr, QueryExists())}
+        if self.root_pid:
+            questions["the root supervisor"] = (self.root_address, wire.Heartbeat(1))
+        for who, (address, question) in questions.items():
+            if self._unanswered[who] >= UNANSWERED_MOST:
+                self.tell_guard({"guard": "system_died", "detail": f"{who} does not answer"})
+                os._exit(DIED_STATUS)
+            self._unanswered[who] += 1
+            self.transport.scheduleTransmit(None, TransmitIntent(address, question))
 
     def _watch(self, pidfd: int, what: str) -> None:
         select.select([pidfd], [], [])

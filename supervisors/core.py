@@ -246,7 +246,7 @@ class Supervisor:
             engine.slots.move(slot, SlotState.STOPPING)  # until the sequence that dooms it comes to it
             if engine.run is not None:
                 engine.run.exited(slot, exit)
-        elif engine.run is None and not engine.queue:
+        elif engine.run is None:
             self._restarts.exited(slot, exit)
         else:
             slot.dead = exit

@@ -170,13 +170,12 @@ class Engine:
         self.slots.move(slot, SlotState.STARTING)
         self.out.append(StartChild(slot.id, slot.gen, spec, slot.mode))
         if spec.start_timeout_s is not None:
-            slot.start_timer = self.timers.set(spec.start_timeout_s, partial(self._start_timed_out, slot, slot.gen))
+            slot.start_timer = self.timers.set(spec.start_timeout_s, partial(self._start_timed_out, slot))
 
-    def _start_timed_out(self, slot: Slot, gen: int) -> None:
+    def _start_timed_out(self, slot: Slot) -> None:
         slot.start_timer = None
-        if slot.gen == gen and slot.state is SlotState.STARTING:
-            slot.timed_out = True
-            self.kill(slot)
+        slot.timed_out = True
+        self.kill(slot)
 
     def kill(self, slot: Slot) -> None:
         self.out.append(StopChild(slot.id, slot.gen, StopHow.KILL))

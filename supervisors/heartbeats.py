@@ -19,7 +19,15 @@ def begin(engine: Engine, slot: Slot) -> None:
     if heartbeat is None:
         return
     slot.misses = -1  # no ping is unanswered yet
-    slot.beat_timer = engine.timers.set(heartbeat.interval_s, partial(_beat, engine, slot, slot.gen))
+    delay_s = _to_common_tick(engine.now, heartbeat.interval_s)
+    slot.beat_timer = engine.timers.set(delay_s, partial(_beat, engine, slot, slot.gen))
+
+
+def _to_common_tick(now: float, interval_s: float) -> float:
+    """Until the tick all children of this interval share, half an interval to one and a half away: a supervisor
+    of many then wakes once an interval instead of once a child."""
+    delay_s = interval_s - now % interval_s
+    return delay_s if delay_s >= interval_s / 2 else delay_s + interval_s
 
 
 def seen(slot: Slot) -> None:

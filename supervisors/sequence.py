@@ -59,7 +59,7 @@ class StartRun:
             self._done(self)
 
     def _launch(self) -> None:
-        if self.todo and not self._flying:
+        if self.todo:
             self._fly(self.todo.popleft())
 
     def _fly(self, slot: Slot) -> None:

@@ -14,6 +14,7 @@ from grace_actors.console.errors import ExitCode
 from grace_actors.console.out import Out
 from grace_actors.console.parse import GLOBALS
 from grace_actors.console.table import Arg, Args, Kind, Many, Option, Takes, Verb, all_options, usage
+from grace_actors.console.words import wrapped
 
 
 def help(client: Client, args: Args, out: Out) -> ExitCode:
@@ -25,7 +26,7 @@ def help(client: Client, args: Args, out: Out) -> ExitCode:
         if out.json:
             out.value(described(verb))
         else:
-            out.say(verb_help(verb))
+            out.say(verb_help(verb, out.console.width))
         return ExitCode.OK
     if out.json:
         out.value([described(verb) for verbs in GROUPS.values() for verb in verbs])
@@ -50,7 +51,7 @@ def overview() -> str:
     from grace_actors.console.verbs import GROUPS
 
     lines = [
-        "python run.py               start the tree and a shell",
+        "python run.py               start the tree and a prompt",
         "python run.py VERB ...      one verb, then exit",
         "",
     ]
@@ -61,9 +62,10 @@ def overview() -> str:
     return "\n".join(lines)
 
 
-def verb_help(verb: Verb) -> str:
-    """Everything about one verb, with an example."""
-    lines = [f"usage: {usage(verb)}", "", f"{verb.summary[0].upper()}{verb.summary[1:]}.", "", verb.help, ""]
+def verb_help(verb: Verb, width: int = 100) -> str:
+    """Everything about one verb, with an example, in lines that fit."""
+    lines = [f"usage: {usage(verb)}", "", f"{verb.summary[0].upper()}{verb.summary[1:]}.", ""]
+    lines += [wrapped(verb.help, min(width, 100)), ""]
     lines += [f"  {'k=v' if arg.takes is Takes.PARAMETER else arg.name.upper():<16} {arg.help}" for arg in verb.args]
     return "\n".join([*lines, *_options(all_options(verb)), "", f"example: {verb.example}"])
 

@@ -48,7 +48,11 @@ def local_checks(home: Home, out: Out) -> Iterator[Check]:
     """The checks that need no instance."""
     yield _check("python", sys.version_info >= (3, 11), f"{platform.python_version()} ({sys.executable}), needs 3.11")
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    yield _check("packages", not missing, f"missing: {', '.join(missing)}; install with `make run`" if missing else "")
+    yield _check(
+        "packages",
+        not missing,
+        f"missing: {', '.join(missing)}; install with `make run`" if missing else f"all {len(PACKAGES)} found",
+    )
     yield _home(home)
     yield _disk(home)
     encoding = getattr(out.stdout, "encoding", None) or "unknown"

@@ -14,7 +14,11 @@ from grace_actors.console.inject import FAULTS
 from grace_actors.console.table import Arg, Many, Takes, Verb, all_options
 from grace_actors.console.verbs import VERBS
 
-WORDS = {"exit": "stop everything in order and leave", "quit": "stop everything in order and leave"}
+WORDS = {
+    "clear": "clear the screen",
+    "exit": "stop everything in order and leave",
+    "quit": "stop everything in order and leave",
+}
 """Words of the prompt that are no verbs."""
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from grace_actors.console.aftermath import aftermath, look
 from grace_actors.console.client import Client
 from grace_actors.console.errors import ExitCode, Interrupted, NotRunning, exit_code
 from grace_actors.console.names import complete_name
@@ -30,7 +31,7 @@ _ACTIONS = (
         "kill",
         "killed",
         "kill at once, as a crash would",
-        "SIGKILL; the supervisor sees a crash and does what its policy says.",
+        "SIGKILL; the supervisor sees a crash and does what its policy says. Waits a moment to tell what that was.",
     ),
     ("pause", "paused", "hold messages back, keep the process", "A paused child still answers heartbeats."),
     ("resume", "resumed", "handle messages again", "What waited is handled in order."),
@@ -45,6 +46,7 @@ def _action(verb: str, done: str) -> Run:
         answers: dict[str, Any] = {}
         code = ExitCode.OK
         for name in dict.fromkeys(names):
+            before = look(client, name) if verb == "kill" else None
             try:
                 answers[name] = client.call(verb, {"name": name})
             except NotRunning:
@@ -54,8 +56,9 @@ def _action(verb: str, done: str) -> Run:
                 code = max(code, exit_code(error))
                 answers[name] = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
                 continue
+            became = aftermath(client, name, before)
             if not out.json:
-                out.say(f"{name} {_result(done, answers[name])}")
+                out.say(f"{name} {_result(done, answers[name])}" + (f"; {became}" if became else ""))
         if out.json:
             out.value(answers if len(answers) > 1 else next(iter(answers.values())))
         return code

@@ -36,6 +36,7 @@ output that is not a terminal.
 | 130 | ended by Ctrl-C |
 
 At the prompt `exit`, `quit`, Ctrl-D and Ctrl-C on an empty line stop the instance in order; Ctrl-C again forces it.
+`clear` clears the screen. A name, a file or a fault may be completed with Tab, and earlier lines are kept in the home.
 """
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from grace_actors.console.aftermath import aftermath, look
 from grace_actors.console.client import Client
 from grace_actors.console.errors import ExitCode, UsageError, nearest
 from grace_actors.console.names import complete_name, pick
@@ -68,17 +69,23 @@ FAULTS: Mapping[str, Fault] = {
 }
 
 
+ENDING = frozenset({"kill", "term", "crash", "exit"})
+"""Faults after which the process is gone, so that what came instead can be told."""
+
+
 def inject(client: Client, args: Args, out: Out) -> ExitCode:
     """Check the fault and its parameters here, then have it caused."""
     fault = FAULTS[pick(args["fault"], list(FAULTS), "fault")]
     params = read_parameters(fault, args["parameter"])
     target = complete_name(client, args["target"])
+    before = look(client, target) if fault.name in ENDING else None
     value = client.call("inject", {"fault": fault.name, "target": target, "params": params})
+    became = aftermath(client, target, before)
     if out.json:
         out.value(value)
     else:
         told = "".join(f" {key}={item}" for key, item in params.items())
-        out.say(f"injected {fault.name}{told} into {target}")
+        out.say(f"injected {fault.name}{told} into {target}" + (f"; {became}" if became else ""))
     return ExitCode.OK
 
 

@@ -119,6 +119,12 @@ def read_event(wire: Any) -> Event:
     )
 
 
+def overall(value: Mapping[str, Any]) -> str:
+    """The state of the instance: `degraded` also when all run, but some with less than their full function."""
+    state = str(value.get("state", "unknown"))
+    return "degraded" if state == "running" and (value.get("kernels") or {}).get("degraded") else state
+
+
 def unix_time(at: Any) -> float | None:
     """Unix seconds of a number or an RFC 3339 text; None when it is neither."""
     if isinstance(at, str):

@@ -8,7 +8,7 @@ Invariant: with --json, standard output is exactly the result, or empty when the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from grace_actors.console.errors import ExitCode
 from grace_actors.console.out import Out
 from grace_actors.console.parse import readable_file
 from grace_actors.console.table import Arg, Args, Kind, Option, Takes, Verb
+from grace_actors.console.words import wrapped
 from grace_actors.errors import GraceError, WorldFailed
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def simulate(client: Client, args: Args, out: Out) -> ExitCode:
         out.value(results)
         return ExitCode.OK
     for scenario, result in zip(scenarios, results, strict=True):
-        out.say("\n".join(story(scenario, result)))
+        out.say(wrapped("\n".join(story(scenario, result)), out.console.width))
     return ExitCode.OK
 
 
@@ -59,15 +60,21 @@ def validate(client: Client, args: Args, out: Out) -> ExitCode:
     except TreeFileError as error:
         if not out.json:
             raise Invalid(f"{path} cannot be used:\n{error}") from None
-        out.value({"file": str(path), "ok": False, "children": [], "faults": [_fault(f) for f in error.faults]})
+        out.value(_verdict(path, [], [_fault(f) for f in error.faults], ()))
         return ExitCode.FAILED
     children = list(found.children())
     if out.json:
-        out.value({"file": str(path), "ok": True, "children": [child.id for child in children], "faults": []})
-    else:
-        supervisors = sum(child.type.value == "supervisor" for child in children) + 1
-        out.say(f"{path} is valid (supervisors: {supervisors}, other children: {len(children) - supervisors + 1})")
+        out.value(_verdict(path, [child.id for child in children], [], found.infos))
+        return ExitCode.OK
+    supervisors = sum(child.type.value == "supervisor" for child in children) + 1
+    out.say(f"{path} is valid (supervisors: {supervisors}, other children: {len(children) - supervisors + 1})")
+    for note in found.infos:
+        out.say(f"  note: {note}")
     return ExitCode.OK
+
+
+def _verdict(path: Path, children: list[str], faults: list[dict[str, Any]], notes: Sequence[str]) -> dict[str, Any]:
+    return {"file": str(path), "ok": not faults, "children": children, "faults": faults, "notes": list(notes)}
 
 
 def _fault(fault: FileFault) -> dict[str, Any]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
+from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING, Any
 
 from grace_actors.console.errors import UsageError
@@ -82,13 +85,27 @@ def make_console(stream: IO[str]) -> Console:
 
 
 def error_text(error: GraceError) -> str:
-    """An error as a person reads it, several lines."""
+    """An error as a person reads it: what happened, the nearest match, what is allowed, what to do."""
     lines = [f"grace: {error.message}"]
     if isinstance(error, UsageError):
-        if error.allowed:
-            lines.append(f"  allowed: {', '.join(error.allowed)}")
         if error.near:
             lines.append(f"  did you mean: {', '.join(error.near)}?")
+        if error.allowed:
+            lines += _wrapped("  allowed: ", error.allowed)
     if error.hint:
         lines.append(f"  {error.hint}")
     return "\n".join(lines)
+
+
+def _wrapped(head: str, words: Iterable[str]) -> list[str]:
+    """Words in lines that fit, set in behind the head."""
+    columns = max(40, shutil.get_terminal_size((PIPE_WIDTH, 24)).columns)
+    indent = " " * len(head)
+    return textwrap.wrap(
+        ", ".join(words),
+        columns,
+        initial_indent=head,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -7,9 +7,10 @@ Invariant: unknown events are ignored, and after `close` the terminal is as it w
 
 from __future__ import annotations
 
+import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from rich.live import Live
@@ -19,6 +20,9 @@ from grace_actors.console.out import make_console
 from grace_actors.console.words import badge, one_line
 
 _BAR = 24
+TOO_MANY = "reached_max_restart_intensity"
+_FAILED_START = re.compile(r"failed_to_start:([\w-]+)(?:: |$)")
+_OUR_FRAME = re.compile(r'^  File ".*/grace_actors/(actor|kernel_actor)\.py"')
 
 
 class Progress:
@@ -132,12 +136,36 @@ def _lasting_lines(event: Mapping[str, Any]) -> Iterator[Text]:
         case {"guard": "system_died"}:
             yield Text("✖ ", style="red").append(f"the system process died{_detail(event)}")
         case {"guard": "gave_up"}:
-            reason = one_line(str(event.get("reason", "")))
-            yield Text("✖ ", style="red").append(f"the tree gave up: {reason}")
-            for line in str(event.get("detail") or "").splitlines():
-                yield Text(f"  {one_line(line)}", style="dim")
+            yield from _gave_up(str(event.get("reason", "")), str(event.get("detail") or ""))
         case {"guard": "restarting"}:
             yield Text("◐ ", style="yellow").append("starting it again")
+
+
+def _gave_up(reason: str, detail: str) -> Iterator[Text]:
+    """Why nothing runs any more: in a line what failed, below it the detail, at the end where to look."""
+    *path, child = ["", *_FAILED_START.findall(reason)]
+    cross = Text("✖ ", style="red")
+    if child:
+        why = one_line(_FAILED_START.sub("", reason)) or "it said no reason"
+        yield cross.append(f"{child} did not start: {why}", style="bold")
+    elif reason == TOO_MANY:
+        yield cross.append(f"the tree gave up, too many restarts: {one_line(detail)}", style="bold")
+        child, detail = detail.partition(":")[0], ""
+    else:
+        yield cross.append(f"the tree gave up: {one_line(reason) or 'it said no reason'}", style="bold")
+    for line in _without_our_frames(detail.splitlines()):
+        yield Text(f"  {one_line(line)}", style="dim")
+    where = f" (in {' > '.join(filter(None, path))})" if any(path) else ""
+    yield Text(f"  nothing runs now{where}; more in its log: tail {child or 'NAME'}")
+
+
+def _without_our_frames(lines: Sequence[str]) -> Iterator[str]:
+    """A traceback from where the user's code begins; the log has all of it."""
+    skip = 0
+    for line in lines:
+        skip = 4 if _OUR_FRAME.search(line) else skip - 1 if line.startswith("    ") else 0
+        if skip <= 0 and not line.startswith("while handling:"):
+            yield line
 
 
 def _ends(event: Mapping[str, Any]) -> bool:

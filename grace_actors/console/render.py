@@ -12,10 +12,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from rich.console import RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from grace_actors.console.model import UP, Event, Node, read_node
+from grace_actors.console.model import UP, Event, Node, overall, read_node
 from grace_actors.console.progress import Progress
 from grace_actors.console.words import badge, duration, glyph_of, one_line
 
@@ -51,7 +53,7 @@ def headline(value: Mapping[str, Any]) -> Text:
     """State, kernels and times in a line, pid and home in the next."""
     instance = value.get("instance") or {}
     kernels = value.get("kernels") or {}
-    state = str(value.get("state", "unknown"))
+    state = overall(value)
     line = Text("grace ").append_text(badge(state))
     parts = [
         f"{kernels.get('running', 0)}/{kernels.get('total', 0)} kernels",
@@ -95,7 +97,7 @@ def welcome_view(value: Mapping[str, Any], *, url: str | None, logs: str, width:
     return [tree_view(root, width=width), Text(), headline(value), places, *attention(root)]
 
 
-def detail_view(value: Mapping[str, Any], *, width: int, now: float | None = None) -> list[Text | Table]:
+def detail_view(value: Mapping[str, Any], *, width: int, now: float | None = None) -> list[RenderableType]:
     """The answer of `status NAME`: facts, the last exit in full, checks, metrics, children."""
     node = read_node(value.get("node"))
     facts = Table.grid(padding=(0, 2))
@@ -103,9 +105,9 @@ def detail_view(value: Mapping[str, Any], *, width: int, now: float | None = Non
     facts.add_column(overflow="fold")
     for label, fact in _facts(node, now):
         facts.add_row(label, fact)
-    parts: list[Text | Table] = [Text(f"{node.name} ", style="bold").append_text(badge(node.state)), facts]
+    parts: list[RenderableType] = [Text(f"{node.name} ", style="bold").append_text(badge(node.state)), facts]
     if node.last_exit and node.last_exit.detail:
-        parts += [Text("last exit in detail:", style="bold"), Text(_indent(node.last_exit.detail))]
+        parts += [Text("last exit in detail:", style="bold"), Padding(Text(_safe(node.last_exit.detail)), (0, 0, 0, 2))]
     if checks := list(value.get("checks") or ()):
         parts += [Text("checks:", style="bold"), checks_view(checks)]
     if metrics := value.get("metrics"):
@@ -145,9 +147,9 @@ def event_line(event: Event) -> Text:
     style = _EVENT_COLOURS.get(event.type.rpartition(".")[2], "cyan")
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(clock, style="dim").append(f" #{event.seq if event.seq is not None else '-':<5} ", style="dim")
-    line.append(f"{event.type:<20} ", style=style).append(event.subject, style="bold")
+    line.append(f"{event.type:<22} ", style=style).append(event.subject, style="bold")
     told = [key for key, value in event.data.items() if _is_told(key, value)]
-    told.sort(key=lambda key: _FIRST_TOLD.index(key) if key in _FIRST_TOLD else len(_FIRST_TOLD))
+    told.sort(key=lambda key: _FIRST_TOLD.index(key) if key in _FIRST_TOLD else 99 if key == "supervisor" else 9)
     data = " ".join(f"{key}={_short(event.data[key])}" for key in told)
     return line.append(f"  {data}" if data else "")
 
@@ -230,9 +232,11 @@ def _is_told(key: str, value: Any) -> bool:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return one_line(text if len(text) <= _VALUE_CHARS else text[: _VALUE_CHARS - 1] + "…")
 
 
-def _indent(text: str) -> str:
-    return "\n".join(f"  {one_line(line)}" for line in text.rstrip().splitlines())
+def _safe(text: str) -> str:
+    return "\n".join(one_line(line) for line in text.rstrip().splitlines())

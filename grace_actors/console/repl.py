@@ -63,6 +63,9 @@ def execute(line: str, home: Home) -> int:
         return ExitCode.OK
     if words[0] in LEAVE:
         raise Left(words[0])
+    if words == ["clear"]:
+        Out().console.clear()
+        return ExitCode.OK
     if words[0] == "shutdown" and not {"-h", "--help"} & set(words):
         return _shutdown(words[1:])
     try:

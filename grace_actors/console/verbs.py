@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from grace_actors.console import about, checkup, control, inject, logs, offline, watch
+from grace_actors.console import about, ask, checkup, control, inject, logs, offline, watch
 from grace_actors.console.errors import UsageError, nearest
 from grace_actors.console.table import Verb
 
 GROUPS: Mapping[str, tuple[Verb, ...]] = {
     "look": (*watch.VERBS, *logs.VERBS),
-    "act": (*control.VERBS, *inject.VERBS),
+    "act": (*ask.VERBS, *control.VERBS, *inject.VERBS),
     "try out": offline.VERBS,
     "about": (*checkup.VERBS, *about.VERBS),
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 from grace_actors.console.client import Client
 from grace_actors.console.errors import ExitCode
-from grace_actors.console.model import UP, read_event, read_node
+from grace_actors.console.model import UP, overall, read_event, read_node
 from grace_actors.console.names import complete_name
 from grace_actors.console.out import Out
 from grace_actors.console.table import Arg, Args, Kind, Many, Option, Takes, Verb
@@ -23,7 +23,7 @@ def status(client: Client, args: Args, out: Out) -> ExitCode:
         out.value(value)
     else:
         _show_status(value, name, out)
-    state = read_node(value.get("node")).state if name else value.get("state")
+    state = read_node(value.get("node")).state if name else overall(value)
     return ExitCode.OK if state in UP else ExitCode.FAILED
 
 
@@ -73,7 +73,7 @@ VERBS = (
         help=(
             "Without a name: the instance, its kernels and what needs attention. With a name: one supervisor, kernel, "
             "actor or process, its last exit in full, its checks and its metrics.\n"
-            "Ends with 0 when all is up, 1 when something is degraded or down, 3 when no instance is running."
+            "Ends with 0 when all is up, 1 when something is degraded, starting or down, 3 when no instance is running."
         ),
         example="status message_bus",
         kind=Kind.REMOTE,

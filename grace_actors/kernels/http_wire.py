@@ -36,6 +36,8 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
+    """An answer before it is put on the wire: status, content type and body."""
+
     status: int
     body: bytes
     content_type: str

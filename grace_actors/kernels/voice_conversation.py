@@ -58,9 +58,9 @@ class VoiceConversation(Kernel):
         self.names: tuple[str, ...] = ()
         self.spoken = self.ctx.data / "spoken"
         self.counts = {"answered": 0, "not_understood": 0, "spoken": 0}
-        self.did = f"can answer {len(EXAMPLES)} kinds of question"
-        if self.engine is None:
-            self.degraded = [f"text only: install {ENGINES[0]} to hear answers"]
+        # Speech is an extra: without it nothing is broken, so it is told and not counted as degraded.
+        how = "" if self.engine else f", text only: install {ENGINES[0]} to hear answers"
+        self.did = f"can answer {len(EXAMPLES)} kinds of question{how}"
 
     def ready(self) -> list[Check]:
         wrong = [

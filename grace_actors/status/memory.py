@@ -20,13 +20,14 @@ class MemoryGauge:
         self._budget_s, self._fresh_s = budget_s, fresh_s
         self._known: dict[int, tuple[float, float | None]] = {}
 
-    def reader(self) -> Callable[[int], float | None]:
-        """A function pid -> MB for one answer; once the budget is spent it gives only what is known."""
+    def reader(self, *, may_measure: bool) -> Callable[[int], float | None]:
+        """A function pid -> MB for one answer; once the budget is spent it gives only what is known. Without
+        `may_measure` (nobody looks at it) it costs nothing."""
         start = self._now()
         self._known = {pid: known for pid, known in self._known.items() if start - known[0] < self._fresh_s}
 
         def read(pid: int) -> float | None:
-            if pid not in self._known and self._now() - start < self._budget_s:
+            if may_measure and pid not in self._known and self._now() - start < self._budget_s:
                 self._known[pid] = (self._now(), measure(pid))
             return self._known.get(pid, (0.0, None))[1]
 

@@ -30,6 +30,16 @@ class UnixAddress:
         return isinstance(other, UnixAddress)
 
 
+class PeerLost:
+    """Message of the transport to its own actor: the endpoint at `path`, written to before, is gone."""
+
+    __slots__ = ("path",)
+    __match_args__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+
 class Endpoint:
     """What a parent prepares for its child: Thespian passes it to the child's transport."""
 

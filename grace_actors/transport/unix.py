@@ -35,7 +35,7 @@ from thespian.system.transport import (
 )
 from thespian.system.transport.wakeupTransportBase import wakeupTransportBase
 
-from grace_actors.transport.addresses import Endpoint, UnixAddress
+from grace_actors.transport.addresses import Endpoint, PeerLost, UnixAddress
 from grace_actors.transport.frames import encode
 from grace_actors.transport.inbound import Inbound
 from grace_actors.transport.peers import Busy, Peer, connect
@@ -79,6 +79,7 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
         self._peer_fds: dict[int, Peer] = {}
         self._busy: deque[tuple[str, bytes, Any]] = deque()
         self._inbox: deque[ReceiveEnvelope] = deque()
+        self.announces_losses = False  # our actors understand PeerLost, Thespian's do not
         self._watches: set[int] = set()
         self._watch_list: list[int] = []
         self._children_changed = self._shutdown_signalled = False
@@ -218,6 +219,8 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
         with contextlib.suppress(OSError):
             self._epoll.unregister(peer.fd)
         peer.abandon()
+        if self.announces_losses:
+            self._inbox.append(ReceiveEnvelope(self.myAddress, PeerLost(peer.path)))
 
     def _retry_busy(self) -> None:
         waiting, self._busy = self._busy, deque()

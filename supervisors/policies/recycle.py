@@ -8,7 +8,6 @@ Invariant: at most one recycle of this policy is in progress; a stopped, held or
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -44,8 +43,7 @@ class Recycle(Policy):
         self._except = frozenset(params.get("except", ()))
         self._view = view
         self._rng = rng
-        self._due: deque[tuple[str, int, str]] = deque()
-        self._wanted: set[tuple[str, int]] = set()
+        self._due: dict[str, tuple[int, str]] = {}
         self._busy = False
 
     @classmethod
@@ -73,9 +71,8 @@ class Recycle(Policy):
                 self._want(child, gen, f"memory {memory_mb:g} MB is above {self._max_memory_mb:g} MB")
             case Woken(child) if (view := self._view.child(child)) is not None:
                 self._want(child, view.gen, f"older than its limit of {self._max_age_s} s and the jitter")
-            case Answered(request):
+            case Answered():
                 self._busy = False
-                self._wanted.discard((request.op.child or "", request.gen or 0))
         return actions + self._next()
 
     def _born(self, child: str) -> list[Action]:
@@ -88,16 +85,15 @@ class Recycle(Policy):
         return view is not None and child not in self._except and view.spec.restart is not Restart.TEMPORARY
 
     def _want(self, child: str, gen: int, why: str) -> None:
-        if (child, gen) not in self._wanted and self._is_mine(child):
-            self._wanted.add((child, gen))
-            self._due.append((child, gen, why))
+        if self._is_mine(child):
+            self._due[child] = (gen, why)
 
     def _next(self) -> list[Action]:
         while self._due and not self._busy:
-            child, gen, why = self._due.popleft()
+            child = next(iter(self._due))
+            gen, why = self._due.pop(child)
             view = self._view.child(child)
             if view is None or view.gen != gen:
-                self._wanted.discard((child, gen))
                 continue
             self._busy = True
             return [

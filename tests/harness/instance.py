@@ -150,12 +150,13 @@ class Running:
         try:
             if self.process.poll() is None:
                 self.stop()
-            wait_for(lambda: not self.leftovers(), f"leftovers: {self.leftovers()}", timeout_s=5.0)
+            if self.home.running_pid() is None:  # else another instance lives in this home
+                wait_for(lambda: not self.leftovers(), f"leftovers: {self.leftovers()}", timeout_s=5.0)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 self.process.kill()
             self.process.wait()
-            for process in self.leftovers():
+            for process in self.leftovers() if self.home.running_pid() is None else []:
                 with contextlib.suppress(psutil.Error):
                     process.kill()
 

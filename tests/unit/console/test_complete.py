@@ -20,7 +20,7 @@ def texts(line: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("", [*VERBS, "exit", "quit"]),
+        ("", [*VERBS, "clear", "exit", "quit"]),
         ("st", ["status", "start", "stop"]),
         ("  st", ["status", "start", "stop"]),
         ("kill m", ["message_bus", "memory_fusion"]),

@@ -113,7 +113,24 @@ def test_valid_tree_is_counted(tmp_path: Path, home: Home, capsys: Captured) -> 
     assert dispatch(["validate", file], home) == 0
     assert "is valid (supervisors: 1, other children: 1)" in capsys.readouterr().out
     assert dispatch(["validate", file, "--json"], home) == 0
-    assert json.loads(capsys.readouterr().out) == {"file": file, "ok": True, "children": ["worker"], "faults": []}
+    assert json.loads(capsys.readouterr().out) == {
+        "file": file,
+        "ok": True,
+        "children": ["worker"],
+        "faults": [],
+        "notes": [],
+    }
+
+
+def test_what_is_legal_but_surprises_is_a_note(tmp_path: Path, home: Home, capsys: Captured) -> None:
+    child = "  - {id: NAME, kernel: 'grace_actors.kernel:Kernel'}\n"
+    head = "schema: grace.tree/1\nname: t\nstrategy: one_for_all\nintensity: 9\nperiod: 10s\nchildren:\n"
+    file = written(tmp_path, "t.yaml", head + child.replace("NAME", "a") + child.replace("NAME", "b"))
+    assert dispatch(["validate", file], home) == 0
+    note = capsys.readouterr().out.splitlines()[1]
+    assert note.startswith("  note: ") and "9 restarts" in note
+    assert dispatch(["validate", file, "--json"], home) == 0
+    assert [f"  note: {text}" for text in json.loads(capsys.readouterr().out)["notes"]] == [note]
 
 
 def test_every_fault_is_told_with_its_place(tmp_path: Path, home: Home, capsys: Captured) -> None:

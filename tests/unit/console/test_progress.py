@@ -103,13 +103,46 @@ def test_guard_tells_death_and_new_life_of_the_system() -> None:
     assert shown(events, io.StringIO()).splitlines() == ["✖ the system process died: status 75", "◐ starting it again"]
 
 
-def test_tree_that_gave_up_tells_the_reason_and_the_traceback_line_by_line() -> None:
-    event = {"guard": "gave_up", "reason": "failed_to_start:a", "detail": "Traceback\n  boom\n"}
-    assert shown([event], io.StringIO()).splitlines() == [
-        "✖ the tree gave up: failed_to_start:a",
-        "  Traceback",
-        "    boom",
+def gave_up(reason: str, detail: str) -> list[str]:
+    return shown([{"guard": "gave_up", "reason": reason, "detail": detail}], io.StringIO()).splitlines()
+
+
+TRACEBACK = """Traceback (most recent call last):
+  File "/opt/grace/grace_actors/actor.py", line 115, in receiveMessage
+    self._dispatch(message, sender)
+    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  File "/opt/grace/grace_actors/kernel_actor.py", line 48, in begin
+    self.kernel.setup()
+  File "/srv/shop/till.py", line 4, in setup
+    raise ValueError("no url")
+ValueError: no url
+while handling: Begin(gen=1)
+"""
+
+
+def test_failed_start_names_the_child_and_the_reason_and_shows_the_users_own_frames() -> None:
+    assert gave_up("failed_to_start:shop: failed_to_start:till: ValueError: no url", TRACEBACK) == [
+        "✖ till did not start: ValueError: no url",
+        "  Traceback (most recent call last):",
+        '    File "/srv/shop/till.py", line 4, in setup',
+        '      raise ValueError("no url")',
+        "  ValueError: no url",
+        "  nothing runs now (in shop); more in its log: tail till",
     ]
+
+
+def test_too_many_restarts_name_the_child_that_spent_them() -> None:
+    assert gave_up("reached_max_restart_intensity", "till: SIGKILL") == [
+        "✖ the tree gave up, too many restarts: till: SIGKILL",
+        "  nothing runs now; more in its log: tail till",
+    ]
+
+
+@pytest.mark.parametrize("reason", ["", "failed_to_start:a", "a\nb"])
+def test_tree_that_gave_up_for_another_reason_still_says_where_to_look(reason: str) -> None:
+    lines = gave_up(reason, "")
+    assert len(lines) == 2
+    assert lines[1].startswith("  nothing runs now; more in its log: tail ")
 
 
 def test_progress_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:

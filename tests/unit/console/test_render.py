@@ -130,7 +130,7 @@ def test_event_is_one_line_with_time_number_type_subject_and_data() -> None:
         "data": {"kind": "crash", "reason": "ValueError: a\nb", "gen": 2, "cause": None, "detail": "Traceback\n  x"},
     }
     line = render.event_line(read_event(wire)).plain
-    assert line.endswith("00.123 #42    child.exited         message_bus  kind=crash reason=ValueError: a b gen=2")
+    assert line.endswith("00.123 #42    child.exited           message_bus  kind=crash reason=ValueError: a b gen=2")
     assert "\n" not in line
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from grace_actors.console import repl
+from grace_actors.home import Home
 from tests.unit.console.fake import HANG_UP, FakeInstance, Items
 
 CHECKOUT = Path(__file__).parents[3]
@@ -258,3 +259,8 @@ def test_history_is_kept_in_the_home(root: Path, shells: list[Shell]) -> None:
         shell.expect("core killed")
         assert "+kill core" in fake.home.history_file.read_text()
         assert fake.home.history_file.stat().st_mode & 0o077 == 0
+
+
+def test_clear_is_a_word_of_the_prompt_and_asks_nobody(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert repl.execute("clear", Home(root)) == 0
+    assert capsys.readouterr() == ("", "")

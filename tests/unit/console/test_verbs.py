@@ -271,3 +271,84 @@ def test_paused_or_stopped_children_are_not_told_as_trouble(root: Path, capsys: 
     with FakeInstance(root, {"status": status}) as fake:
         assert run(fake, "status") == 0
     assert "attention" not in capsys.readouterr().out
+
+
+def status_after(*nodes: dict[str, Any]) -> Any:
+    """A status whose answers for a name come one after the other; the last one stays."""
+    left = list(nodes)
+
+    def answer(args: dict[str, Any]) -> Any:
+        return {"node": left.pop(0) if len(left) > 1 else left[0]}
+
+    return answer
+
+
+def test_kill_waits_until_the_next_generation_runs_and_names_its_pid(root: Path, capsys: Captured) -> None:
+    before, after = kernel("message_bus"), kernel("message_bus", generation=2, pid=99)
+    status = status_after(before, before, kernel("message_bus", state="restarting", pid=None), after)
+    with FakeInstance(root, {"status": status, "kill": {"result": "injected"}}) as fake:
+        assert run(fake, "kill message_bus") == 0
+    assert capsys.readouterr().out == "message_bus killed; running again, pid 99\n"
+
+
+def test_kill_of_what_is_not_restarted_says_how_it_ended(root: Path, capsys: Captured) -> None:
+    status = status_after(kernel("message_bus"), kernel("message_bus", state="quarantined", pid=None))
+    with FakeInstance(root, {"status": status, "inject": {"result": "injected"}}) as fake:
+        assert run(fake, "inject exit message_bus") == 0
+    assert capsys.readouterr().out == "injected exit into message_bus; now quarantined\n"
+
+
+def test_kill_does_not_wait_for_ever(root: Path) -> None:
+    from grace_actors.console.aftermath import aftermath, look
+    from grace_actors.console.client import Client
+
+    with FakeInstance(root, {"status": status_after(kernel("message_bus"))}) as fake:
+        client = Client(fake.home)
+        told = aftermath(client, "message_bus", look(client, "message_bus"), wait_s=0.0)
+    assert told == "not back yet, look with `status message_bus`"
+
+
+def test_degraded_kernel_makes_the_whole_degraded(root: Path, capsys: Captured) -> None:
+    kernels = {"total": 4, "running": 4, "degraded": 1, "failed": 0}
+    with FakeInstance(root, {"status": {**STATUS, "kernels": kernels}}) as fake:
+        assert run(fake, "status") == 1
+    assert capsys.readouterr().out.startswith("grace ▲ degraded · 4/4 kernels · 1 degraded")
+
+
+def test_ask_sends_json_values_as_such_and_others_as_text(root: Path, capsys: Captured) -> None:
+    line = "ask mess publish topic=a.b payload='{\"n\": 1}' limit=5 on=true word=NaN note='5 apples' empty="
+    with FakeInstance(root, {"ask": {"id": "m1", "seqs": [1, 2]}}) as fake:
+        assert run(fake, line) == 0
+        sent = fake.requests[-1]
+    args = {"topic": "a.b", "payload": {"n": 1}, "limit": 5, "on": True, "word": "NaN", "note": "5 apples", "empty": ""}
+    assert sent == ("ask", {"name": "message_bus", "verb": "publish", "args": args})
+    assert capsys.readouterr().out == "id: m1\nseqs:\n- 1\n- 2\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(None, "done"), ("two\nlines\x1b[2J", "two\nlines [2J"), (3, "3"), (True, "true"), ([], "[]"), ({}, "{}")],
+)
+def test_answer_of_ask_is_told_as_text_and_as_json(root: Path, value: Any, told: str, capsys: Captured) -> None:
+    with FakeInstance(root, {"ask": value}) as fake:
+        assert run(fake, "ask message_bus stats") == 0
+        assert capsys.readouterr().out == f"{told}\n"
+        assert run(fake, "ask message_bus stats --json") == 0
+        assert json.loads(capsys.readouterr().out) == value
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("ask message_bus", "missing: VERB"),
+        ("ask message_bus publish topic", "'topic' is no argument"),
+        ("ask message_bus publish =a", "'=a' is no argument"),
+        ("ask message_bus publish a=1 a=2", "a is given twice"),
+        ("ask mesage_bus publish", "did you mean: message_bus?"),
+    ],
+)
+def test_wrong_request_is_told_and_not_sent(root: Path, line: str, message: str, capsys: Captured) -> None:
+    with FakeInstance(root) as fake:
+        assert run(fake, line) == 2
+        assert "ask" not in fake.verbs()
+    assert message in capsys.readouterr().err

@@ -179,8 +179,9 @@ def test_what_is_not_understood_is_answered_with_what_can_be_asked(bench):
     assert (answer["intent"], "what is down?" in answer["text"]) == ("unknown", True)
 
 
-def test_without_a_synthesiser_it_is_degraded_to_text(bench):
-    assert "text only" in bench.kernels["voice_conversation"].degraded[0]
+def test_without_a_synthesiser_it_says_so_and_is_not_degraded(bench):
+    kernel = bench.kernels["voice_conversation"]
+    assert (kernel.degraded, "text only" in kernel.does()) == ([], True)
     with pytest.raises(GraceError, match="text only"):
         bench.ask("voice_conversation", "say", text="hello")
 

@@ -198,6 +198,17 @@ def test_changed_names_the_children_whose_view_differs_since_last_taken():
     assert d.core.take_changed() == set()
 
 
+def test_view_counts_automatic_restarts_only():
+    d = Driver("a")
+    d.crash("a")
+    d.crash("a")
+    d.call(OpKind.RECYCLE, "a")
+    d.call(TERMINATE, "a")
+    d.call(RESTART, "a")
+    view = d.core.child("a")
+    assert (view.restarts, view.gen) == (2, 5)
+
+
 def test_view_as_dict_is_plain_data():
     d = Driver((child("a", backoff=Backoff(min_s=1.0, max_s=8.0)),))
     d.crash("a", reason="ValueError: bad port")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from supervisors import Backoff, Budget, OnExhausted, Strategy
+from supervisors import Backoff, Budget, OnExhausted, Restart, Strategy
 from supervisors.backoff import delay_s, reset_after_s, slowest_s
 from supervisors.messages import ExitKind, OpKind
 from tests.unit.supervisors.driver import Driver, child
@@ -222,6 +222,50 @@ def test_delay_that_ends_while_the_supervisor_is_busy_waits_its_turn():
     assert d.said() == []
     d.ready("b")
     assert d.said() == ["start a"]
+
+
+def test_delay_that_ended_is_stale_once_a_group_restart_came_in_between():
+    specs = (child("a"), child("b", backoff=B), child("z", shutdown_s="infinity", restart=Restart.TEMPORARY))
+    d = Driver(specs, Strategy.REST_FOR_ONE)
+    d.call(OpKind.START_CHILD, spec=child("y", shutdown_s="infinity"))
+    d.crash("b")
+    d.call(OpKind.RESTART_CHILD, "y")
+    d.stubborn = {"y"}
+    d.post(OpKind.TERMINATE_CHILD, "y")
+    d.crash("a")
+    d.advance(1.0)
+    d.fails = {"b": 1}
+    d.said()
+    d.leave("y", ExitKind.SHUTDOWN)
+    assert d.said() == ["start a", "start b"]
+    assert d.state("b") == "restarting"
+    d.advance(2.0)
+    assert d.said() == ["start b", "start y"]
+
+
+def test_sibling_that_waits_for_an_earlier_delayed_member_is_left_to_its_retry():
+    d = delayed("b", "c", strategy=Strategy.REST_FOR_ONE)
+    d.call(OpKind.START_CHILD, spec=child("d"))
+    d.crash("b")
+    d.call(OpKind.RESTART_CHILD, "c")
+    d.call(OpKind.RESTART_CHILD, "d")
+    d.crash("c")
+    d.said()
+    d.call(OpKind.TERMINATE_CHILD, "c")
+    assert d.said() == []
+    assert d.states() == {"a": "running", "b": "restarting", "c": "stopped", "d": "stopped"}
+    d.advance(1.0)
+    assert d.said() == ["start b", "start c", "start d"]
+
+
+def test_reset_starts_the_delays_again_at_min():
+    d = delayed("a")
+    d.crash("a")
+    d.advance(1.0)
+    d.call(OpKind.RESET, "a")
+    d.reports.clear()
+    d.crash("a")
+    assert d.told("child.restart_delayed")[0].data["delay_s"] == 1.0
 
 
 def test_child_that_fails_for_ever_makes_a_bounded_number_of_attempts():

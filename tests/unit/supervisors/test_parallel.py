@@ -1,7 +1,7 @@
 """Parallel start: children start as soon as their dependencies are ready."""
 
 from supervisors import Startup, Strategy
-from supervisors.messages import ExitKind, OpKind, Start
+from supervisors.messages import Call, ExitKind, Op, OpKind, Start
 from tests.unit.supervisors.driver import Driver, child
 
 DIAMOND = (
@@ -91,6 +91,27 @@ def test_several_failures_in_one_parallel_restart_lead_to_one_retry():
     assert d.exit is None
     assert set(d.states().values()) == {"running"}
     assert d.reply(OpKind.BUDGET).value["supervisor"]["used"] == 2
+
+
+def test_group_carries_on_with_every_sibling_that_failed_beside_a_terminated_one():
+    specs = (child("a"), child("b"), child("c"))
+    d = parallel(specs, Strategy.REST_FOR_ONE)
+    d.slow = {"b", "c"}
+    d.crash("a")
+    d.do(Call(900, Op(OpKind.TERMINATE_CHILD, "b")))
+    d.said()
+    d.do(d.end("b", ExitKind.START_FAILED), d.end("c", ExitKind.START_FAILED))
+    assert d.said() == ["start c"]
+
+
+def test_retry_begins_with_the_first_failing_child_in_start_order_whichever_failed_first():
+    specs = (child("a"), child("b"), child("c"), child("d"))
+    d = parallel(specs, Strategy.REST_FOR_ONE)
+    d.slow = {"b", "c"}
+    d.crash("a")
+    d.said()
+    d.do(d.end("c", ExitKind.START_FAILED), d.end("b", ExitKind.START_FAILED))
+    assert d.said() == ["orderly d", "start b", "start c", "start d"]
 
 
 def test_ignoring_child_satisfies_those_that_depend_on_it():

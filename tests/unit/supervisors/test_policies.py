@@ -254,6 +254,7 @@ def test_recycle_replaces_a_child_above_its_memory_limit_once():
     assert d.said() == ["orderly a"]
     d.advance(5.0)
     assert d.said() == ["term a", "kill a", "start a"]
+    assert len(d.told("child.recycle_due")) == 1
 
 
 def test_recycles_happen_one_at_a_time():
@@ -263,6 +264,23 @@ def test_recycles_happen_one_at_a_time():
     assert d.said() == ["orderly c"]
     d.advance(5.0)
     assert d.said() == ["term c", "kill c", "start c", "orderly a"]
+
+
+def test_operator_is_served_between_two_recycles():
+    d = with_policy("recycle", "abc", max_memory_mb=200.0)
+    d.stubborn = {"c"}
+    d.do(ChildMeasured("c", 1, 900.0), ChildMeasured("a", 1, 900.0))
+    d.post(OpKind.TERMINATE_CHILD, "b")
+    d.said()
+    d.advance(5.0)
+    assert d.said() == ["term c", "kill c", "start c", "orderly b", "orderly a", "start a"]
+
+
+def test_timer_of_a_lifetime_ends_with_its_incarnation():
+    d = with_policy("recycle", "a", max_age_s=100.0)
+    assert len(d.timers) == 1
+    d.call(OpKind.TERMINATE_CHILD, "a")
+    assert d.timers == {}
 
 
 def test_recycle_leaves_stopped_temporary_and_excepted_children_alone():

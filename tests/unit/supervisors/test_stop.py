@@ -187,6 +187,35 @@ def test_dynamic_children_are_all_told_at_once_with_one_timer_for_each_limit():
     assert d.said() == ["term c", "kill c", "gone"]
 
 
+def test_timer_of_a_limit_is_cancelled_when_all_obeyed_before_it():
+    d = Driver(strategy=Strategy.DYNAMIC)
+    d.call(OpKind.START_CHILD, spec=child("a", shutdown_s=10.0))
+    d.stop()
+    assert d.said()[-1] == "gone"
+    assert d.timers == {}
+
+
+def test_dynamic_child_that_is_being_stopped_already_keeps_its_own_limit():
+    d = Driver(strategy=Strategy.DYNAMIC)
+    d.call(OpKind.START_CHILD, spec=child("a", shutdown_s=10.0))
+    d.stubborn = {"a"}
+    d.post(OpKind.TERMINATE_CHILD, "a")
+    d.advance(7.0)
+    d.said()
+    d.stop()
+    assert d.said() == []
+    d.advance(3.0)
+    assert d.said() == ["term a", "kill a", "gone"]
+
+
+def test_child_that_died_while_it_waited_for_its_stop_is_not_shown_as_running():
+    d = Driver("abc")
+    d.stubborn = {"c"}
+    d.stop()
+    d.leave("a", ExitKind.CRASH)
+    assert d.states() == {"a": "stopping", "b": "running", "c": "stopping"}
+
+
 @pytest.mark.parametrize("restart", list(Restart))
 def test_dynamic_stop_completes_whatever_reason_the_children_answer_with(restart):
     d = Driver(strategy=Strategy.DYNAMIC)
