@@ -103,7 +103,7 @@ class Guard:
         self._system_pid = self._console_pid = self._undertaker_pid = 0
         self._silent_ticks, self._ticked_at, self._has_spoken = 0, began, False
         self._stopping = False
-        self._console_lives = 0
+        self._console_lives = self._session = 0
         self._status = 0
         self._done = False
         self._buffer = b""
@@ -165,18 +165,17 @@ class Guard:
             _become(lambda: system.main(plan), self._home.log_file("system"), close=[ours])
         theirs.close()
         self._silent_ticks, self._has_spoken = 0, False
-        self._start_undertaker()
         self._link = ours
         self._link.setblocking(False)
         self._buffer = b""
         self._selector.register(self._link, selectors.EVENT_READ, self._on_link)
 
     def _start_undertaker(self) -> None:
-        """One for each life of the system: it must know the session of the actors."""
+        """One for each life of the system, which tells the session of its actors with its first word."""
         if self._undertaker_pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._undertaker_pid, signal.SIGKILL)
-        self._undertaker_pid = undertaker.fork(os.getpid(), self._system_pid, self._home.root)
+        self._undertaker_pid = undertaker.fork(os.getpid(), self._session, self._home.root)
 
     def _start_console(self) -> None:
         from grace_actors.console import repl
@@ -251,7 +250,9 @@ class Guard:
     def _on_event(self, event: dict[str, Any]) -> None:
         self._silent_ticks = 0
         if "alive" in event:
-            self._has_spoken = True
+            if not self._has_spoken:
+                self._has_spoken, self._session = True, int(event["session"])
+                self._start_undertaker()
             return
         if "shutdown" in event:
             self._stopping = True

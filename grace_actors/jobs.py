@@ -111,6 +111,8 @@ class Job:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def _exited(self) -> None:
+        if self._process.poll() is None:  # a late notice of an earlier job's descriptor with the same number
+            return
         self.kill()  # what it left behind in its group
         returncode = self._process.wait()
         self._host.unwatch(self._pidfd)

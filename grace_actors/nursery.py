@@ -7,6 +7,9 @@ who is started. Invariant: a spare runs no code of a kernel before it has been g
 
 from __future__ import annotations
 
+import os
+import signal
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -20,9 +23,11 @@ if TYPE_CHECKING:
 KERNEL = "grace_actors.kernel_actor.KernelActor"
 SPARE = "spare"
 CALM_S = 0.05
+AHEAD = 2
+"""Spares in a series of starts: one that wakes while the other one begins."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Body:
     """A forked child: where it is reached, its process, the pipe of its last words."""
 
@@ -37,7 +42,8 @@ class Nursery:
     def __init__(self, parent: Actor, is_busy: Callable[[], bool]) -> None:
         self._parent = parent
         self._is_busy = is_busy  # more children are about to be started
-        self._spare: Body | None = None
+        self._spares: deque[Body] = deque()
+        self._settling = False
 
     def spawn(self, birth: births.Birth, actor_class: str) -> Body | None:
         """A child that begins its life now; None when the system refuses a process."""
@@ -49,32 +55,56 @@ class Nursery:
             return None
         self._parent.send(body.address, wire.Begin(birth.gen, given))
         if actor_class == KERNEL:
-            delay_s = 0.0 if self._is_busy() else CALM_S  # a lone restart has the processor to itself
-            self._parent.after(delay_s, lambda: self._refill(birth))
+            self._provide(replace(birth, name=SPARE, gen=0, start=None))
         return body
 
+    def _provide(self, birth: births.Birth) -> None:
+        """In a series of starts at once, so that one child wakes while the one before it begins; a lone restart
+        has the processor to itself first."""
+        if self._is_busy():
+            self._parent.after(0.0, lambda: self._fill(birth, AHEAD))
+        if not self._settling:
+            self._settling = True
+            self._parent.after(CALM_S, lambda: self._settle(birth))
+
+    def _settle(self, birth: births.Birth) -> None:
+        """Calm again: exactly one spare is kept."""
+        self._settling = False
+        if self._is_busy():
+            self._provide(birth)
+            return
+        while len(self._spares) > 1:
+            self._bury(self._spares.pop())
+        self._fill(birth, 1)
+
+    def _fill(self, birth: births.Birth, wanted: int) -> None:
+        if len(self._spares) >= wanted:
+            return
+        spare = self._fork(birth, KERNEL)
+        if spare is not None:
+            self._spares.append(spare)
+            self._parent.watch(spare.words.fd, lambda: self._died(spare))
+
     def _take_spare(self) -> Body | None:
-        spare, self._spare = self._spare, None
-        if spare is None:
-            return None
-        self._parent.unwatch(spare.words.fd)
-        if spare.process.is_alive():
-            return spare
-        spare.words.close()
+        while self._spares:
+            spare = self._spares.popleft()
+            self._parent.unwatch(spare.words.fd)
+            if spare.process.is_alive():
+                return spare
+            spare.words.close()
         return None
 
-    def _refill(self, birth: births.Birth) -> None:
-        if self._spare is None:
-            self._spare = self._fork(replace(birth, name=SPARE, gen=0, start=None), KERNEL)
-        if self._spare is not None:
-            self._parent.watch(self._spare.words.fd, self._spare_died)
-
-    def _spare_died(self) -> None:
+    def _died(self, spare: Body) -> None:
         """Somebody killed it: the next start forks anew."""
-        if self._spare is not None:
-            self._parent.unwatch(self._spare.words.fd)
-            self._spare.words.close()
-            self._spare = None
+        if spare in self._spares:
+            self._spares.remove(spare)
+            self._bury(spare)
+
+    def _bury(self, spare: Body) -> None:
+        self._parent.unwatch(spare.words.fd)
+        spare.words.close()
+        if spare.process.is_alive():
+            os.kill(spare.process.pid, signal.SIGKILL)
 
     def _fork(self, birth: births.Birth, actor_class: str) -> Body | None:
         words = births.LastWords()

@@ -134,7 +134,9 @@ class ProcessActor(Actor):
 
     def _exited(self, process: subprocess.Popen[bytes]) -> None:
         """The command ended: first whoever could still write, then what is left to read."""
-        returncode = process.wait()
+        returncode = process.poll()
+        if returncode is None:
+            return
         self._kill_group()
         self._end_leftovers()
         for _ in range(LAST_READS):

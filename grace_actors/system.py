@@ -134,6 +134,7 @@ class System:
         self.actors = start_actor_system(str(self.sockets))
         self.transport = self.actors._systemBase.transport
         self.admin_pid = _admin_pid()
+        self._say_alive()
         root_address = self.actors.createActor("grace_actors.supervisor.SupervisorActor")
         self.root_address = root_address
         self.transport.scheduleTransmit(None, TransmitIntent(root_address, wire.Begin(1)))
@@ -166,6 +167,10 @@ class System:
                 case wire.RootGone(kind, reason, detail):
                     return self._root_gone(kind, reason, detail)
 
+    def _say_alive(self) -> None:
+        """Every actor is in the session of the admin."""
+        self.tell_guard({"alive": os.getpid(), "session": os.getsid(self.admin_pid)})
+
     def _look(self) -> None:
         """Say that we live, and ask those above every supervisor whether they do. Questions are counted, not
         seconds: in a machine that stood still nobody is hung."""
@@ -173,7 +178,7 @@ class System:
         if now - self._looked_at < LOOK_EVERY_S:
             return
         self._looked_at = now
-        self.tell_guard({"alive": os.getpid()})
+        self._say_alive()
         questions = {"the admin": (self.transport._adminAddr, QueryExists())}
         if self.root_pid:
             questions["the root supervisor"] = (self.root_address, wire.Heartbeat(1))

@@ -25,7 +25,7 @@ _QUIET_PASSES = 3
 
 
 def fork(guard: int, session: int, home: Path) -> int:
-    """Start one; its pid. `session` is the pid of the system process, which leads the session of every actor."""
+    """Start one; its pid. `session` is that of every actor, led by the admin of the actor system."""
     mark = f"{MARK}={os.environ[MARK]}".encode()
     pid = os.fork()
     if pid:

@@ -14,7 +14,7 @@ from grace_actors.console.errors import ExitCode
 from grace_actors.console.out import Out
 from grace_actors.console.parse import GLOBALS
 from grace_actors.console.table import Arg, Args, Kind, Many, Option, Takes, Verb, all_options, usage
-from grace_actors.console.words import wrapped
+from grace_actors.console.text import wrapped
 
 
 def help(client: Client, args: Args, out: Out) -> ExitCode:

@@ -17,7 +17,7 @@ from grace_actors.console.errors import ExitCode
 from grace_actors.console.out import Out
 from grace_actors.console.parse import readable_file
 from grace_actors.console.table import Arg, Args, Kind, Option, Takes, Verb
-from grace_actors.console.words import wrapped
+from grace_actors.console.text import wrapped
 from grace_actors.errors import GraceError, WorldFailed
 
 if TYPE_CHECKING:

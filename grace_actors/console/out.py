@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING, Any
 
 from grace_actors.console.errors import UsageError
+from grace_actors.console.text import wrapped
 from grace_actors.errors import GraceError
 
 if TYPE_CHECKING:
@@ -68,7 +69,10 @@ class Out:
 
     def fail(self, error: GraceError) -> None:
         """Say what went wrong, what is allowed and what to do."""
-        print(error_text(error), file=self.stderr, flush=True)
+        text = error_text(error)
+        if self.stderr.isatty():
+            text = wrapped(text, shutil.get_terminal_size().columns, hang=4)
+        print(text, file=self.stderr, flush=True)
 
 
 def print_part(console: Console, part: RenderableType) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from rich.console import RenderableType
@@ -100,6 +101,8 @@ def welcome_view(value: Mapping[str, Any], *, url: str | None, logs: str, width:
 def detail_view(value: Mapping[str, Any], *, width: int, now: float | None = None) -> list[RenderableType]:
     """The answer of `status NAME`: facts, the last exit in full, checks, metrics, children."""
     node = read_node(value.get("node"))
+    if value.get("does"):  # it has just said so itself; the tree knows it from the last heartbeat
+        node = replace(node, does=str(value["does"]))
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")

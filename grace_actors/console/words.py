@@ -5,7 +5,6 @@ Invariant: a state is always told by a glyph and a word, never by colour alone.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,14 +54,3 @@ def duration(seconds: Any) -> str:
 def one_line(text: str) -> str:
     """Text that cannot break a line or move the cursor."""
     return "".join(char if char.isprintable() else " " for char in text)
-
-
-def wrapped(text: str, width: int) -> str:
-    """Text with lines that fit, broken between words; what is set in stays set in."""
-    lines: list[str] = []
-    for line in text.splitlines():
-        lead = line[: len(line) - len(line.lstrip())]
-        lines += textwrap.wrap(line, width, subsequent_indent=lead, break_long_words=False, break_on_hyphens=False) or [
-            ""
-        ]
-    return "\n".join(lines)

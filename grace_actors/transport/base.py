@@ -8,12 +8,10 @@ Invariant: when the process that started the system is gone, the admin is gone.
 from __future__ import annotations
 
 import os
-import signal
 import time
 from typing import Any
 
 from thespian.actors import InvalidActorAddress
-from thespian.system import multiprocCommon
 from thespian.system.messages.multiproc import EndpointConnected
 from thespian.system.multiprocCommon import (
     MAX_ADMIN_STARTUP_DELAY,
@@ -25,20 +23,11 @@ from thespian.system.multiprocCommon import (
 from thespian.system.transport import ReceiveEnvelope
 
 from grace_actors import lifeline
+from grace_actors.transport.forking import ForkContext
 from grace_actors.transport.unix import SOCKET_DIR, UnixTransport
 
 STARTER_PID = "Grace Starter Pid"
 _ADOPTION_S = 2.0
-
-
-def _only_child_signals(number: int, handler: Any) -> None:
-    """Thespian sets a handler for each of 60 signals in every child, a millisecond a fork; our actors choose
-    their own right after, so only the one it works with is set."""
-    if number in multiprocCommon.child_exit_signals:
-        signal.signal(number, handler)
-
-
-multiprocCommon.set_signal_handler = _only_child_signals
 
 
 class GraceAdmin(MultiProcAdmin):  # type: ignore[misc]
@@ -67,6 +56,7 @@ class GraceSystemBase(multiprocessCommon):  # type: ignore[misc]
 
     def _startAdmin(self, address: Any, starter: Any, capabilities: Any, logDefs: Any) -> None:  # noqa: N802, N803
         capabilities[STARTER_PID] = os.getpid()
+        self.mpcontext = ForkContext()
         lifeline.adopt_orphans()
         endpoint = self.transport.prepEndpoint(address, capabilities)
         args = (GraceAdmin, starter, endpoint, UnixTransport, address, capabilities, logDefs, self.mpcontext)

@@ -24,7 +24,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         running.wait_running()
         for number in range(3):
-            running.call("ask", name="immutable_log", verb="append", args={"kind": "note", "body": {"n": number}})
+            ask(running, "append", entry(n=number))
         pid = running.node("sandbox")["pid"]
         running.call("restart", name="sandbox")
         running.wait_new_pid("sandbox", pid)
@@ -32,6 +32,16 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finally:
         running.close()
     return running.home.root
+
+
+def entry(n: int) -> dict[str, object]:
+    return {"actor": "test", "action": "note", "resource": "disk", "payload": {"n": n}}
+
+
+def ask(running: Running, verb: str, args: dict[str, object]) -> dict[str, object]:
+    """Ask the immutable log."""
+    value: dict[str, object] = running.client.call("ask", {"name": "immutable_log", "verb": verb, "args": args})
+    return value
 
 
 def spoil(path: Path, how: str) -> None:
@@ -108,12 +118,12 @@ def test_the_records_of_the_immutable_log_survive_a_kill_of_everything(
     shutil.copytree(used, tmp_path / "home", symlinks=True)
     running = start()
     running.wait_running()
-    before = running.call("ask", name="immutable_log", verb="verify", args={})["records_checked"]
+    before = ask(running, "verify", {})["records_checked"]
     assert before >= 3
-    running.call("ask", name="immutable_log", verb="append", args={"kind": "note", "body": {"n": 4}})
+    ask(running, "append", entry(n=4))
     running.kill(running.process.pid)
     wait_for(lambda: not running.leftovers(), "everything gone")
     again = start(name="home")
     again.wait_running()
-    found = again.call("ask", name="immutable_log", verb="verify", args={})
+    found = ask(again, "verify", {})
     assert found["ok"] and found["records_checked"] >= before + 1

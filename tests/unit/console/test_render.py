@@ -12,6 +12,7 @@ from rich.console import Console
 from grace_actors.console import render
 from grace_actors.console.model import read_event, read_node, unix_time
 from grace_actors.console.out import print_part
+from grace_actors.console.text import wrapped
 from grace_actors.console.words import GLYPHS, duration
 from tests.unit.console.fake import STATUS, TREE, kernel, supervisor
 
@@ -190,3 +191,15 @@ def test_times_are_read_as_numbers_and_as_rfc_3339() -> None:
     assert unix_time("2026-01-01T00:00:00.500Z") == 1_767_225_600.5
     assert unix_time(12) == 12.0
     assert unix_time(True) is None
+
+
+def test_what_a_node_says_now_is_shown_before_what_it_said_last() -> None:
+    value = {"node": kernel("till", does="sold 1 apple"), "does": "sold 2 apples"}
+    assert "does        sold 2 apples" in printed(render.detail_view(value, width=80))
+
+
+def test_text_is_broken_between_words_and_stays_set_in() -> None:
+    text = "one two three four\n\n  five six-seven eight"
+    assert wrapped(text, 12) == "one two\nthree four\n\n  five\n  six-seven\n  eight"
+    assert wrapped("aa bb cc", 6, hang=2) == "aa bb\n  cc"
+    assert wrapped("unbreakable", 4) == "unbreakable"
