@@ -24,12 +24,12 @@ from typing import Any
 
 import setproctitle
 from thespian.actors import Actor as ThespianActor
-from thespian.actors import ActorExitRequest, ThespianWatch, WakeupMessage, WatchMessage
+from thespian.actors import ActorExitRequest, PoisonMessage, ThespianWatch, WakeupMessage, WatchMessage
 from thespian.system.transport import TransmitIntent, TransmitOnly
 
 from grace_actors import birth as births
 from grace_actors import wire
-from grace_actors.errors import GraceError
+from grace_actors.errors import GraceError, Refused, WorldFailed
 from grace_actors.kernel import LATER, Answer
 from grace_actors.names import Names
 from grace_actors.timers import ActorTimer, Timers
@@ -152,6 +152,8 @@ class Actor(ThespianActor):  # type: ignore[misc]
                 self.names.registry_at(address)
             case wire.Refresh():
                 self.names.events.resend()
+            case PoisonMessage():
+                self._could_not_send(message.poisonMessage, sender)
             case ActorExitRequest():
                 self.leave(Exit(ExitKind.SHUTDOWN, "shutdown", "the actor system ends"))
             case _:
@@ -166,6 +168,16 @@ class Actor(ThespianActor):  # type: ignore[misc]
         if value is not LATER:
             self.reply(ask.id, sender, value)
 
+    def _could_not_send(self, message: Any, to: Any) -> None:
+        """A message of ours did not survive pickling or is too large: whoever waits for it is told."""
+        text = "it cannot be pickled or is over 64 MiB"
+        logging.getLogger("grace.actor").error("a %s was not sent: %s", type(message).__name__, text)
+        match message:
+            case wire.Reply(id, _):
+                self.reply(id, to, error=WorldFailed(f"{self.name} cannot send its answer: {text}"))
+            case wire.Ask(id, verb):
+                self.names.answered(id, as_answer(None, Refused(f"{verb} was not sent: {text}")))
+
     def reply(self, number: int, to: Any, value: Any = None, *, error: GraceError | None = None) -> None:
         """Answer a request, unless it wanted none."""
         if number:
@@ -175,6 +187,7 @@ class Actor(ThespianActor):  # type: ignore[misc]
         """Register under the own name and tell the parent."""
         self.names.register()
         self.send(self.parent, wire.Ready(self.name, self.gen, self.shown_pid()))
+        self.send(self.parent, self.pulse())
 
     def shown_pid(self) -> int:
         return os.getpid()
@@ -190,11 +203,11 @@ class Actor(ThespianActor):  # type: ignore[misc]
         return self.timers.add(time.monotonic() + delay_s, call)
 
     def _arm(self) -> None:
+        """One alarm at a time, for the next timer: a cancelled one wakes nobody."""
         due = self.timers.next_due
-        if due is None or (self._armed_for is not None and self._armed_for <= due):
-            return
-        self._armed_for = due
-        self.wakeupAfter(timedelta(seconds=max(0.0, due - time.monotonic())))
+        if due != self._armed_for:
+            self._armed_for = due
+            self._myRef.transport.set_alarm(None if due is None else max(0.0, due - time.monotonic()))
 
     def watch(self, fd: int, on_readable: Callable[[], None]) -> None:
         """Call whenever the descriptor is readable."""
@@ -215,7 +228,8 @@ class Actor(ThespianActor):  # type: ignore[misc]
             self.leave(Exit(ExitKind.NORMAL, "normal", "sys.exit"))
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         detail = "".join(traceback.format_exception(error))
-        print(f"CRASH {self.name}: {detail}", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # the disk may be full; the report goes to the parent anyway
+            print(f"CRASH {self.name}: {detail}", file=sys.stderr, flush=True)
         self.leave(Exit(ExitKind.CRASH, reason, f"{detail}while handling: {self.handling!r:.500}"), CRASH_STATUS)
 
     def leave(self, exit: Exit, status: int = 0) -> None:

@@ -67,4 +67,6 @@ def _log_verifies(tree: Data, outside: Outside) -> tuple[bool, str]:
         answer: Any = outside.ask("immutable_log", "verify", {}, timeout_s=20.0)
     except GraceError as error:
         return False, error.message
-    return bool(answer["ok"]), str(answer)
+    if not answer["ok"]:
+        return False, str(answer["problem"])
+    return True, f"{answer['records_checked']} records, {answer['segments_checked']} segments"

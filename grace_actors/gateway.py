@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from grace_actors.console.inject import FAULTS
-from grace_actors.doctor import examine
+from grace_actors.doctor import examine, walk
 from grace_actors.errors import Died, GraceError, NotFound, Refused, TimedOut
 from grace_actors.kernel import Data
 from grace_actors.outside import Outside
@@ -134,7 +134,10 @@ class Verbs:
         return self._operate(parent, op, name)
 
     def verb_stop(self, name: str) -> Data:
-        return self._operate(self._find(name)[1], "terminate_child", name)
+        node, parent = self._find(name)
+        if parent is not None:
+            _refuse_runtime(node, "stopped", "restart it instead, or end everything with: shutdown")
+        return self._operate(parent, "terminate_child", name)
 
     def verb_restart(self, name: str) -> Data:
         node, parent = self._find(name)
@@ -162,8 +165,8 @@ class Verbs:
 
     def _pause(self, verb: str, name: str) -> Data:
         node, parent = self._find(name)
-        if node["kind"] in ("actor",):
-            raise Refused(f"{name} is part of the runtime and cannot be paused", hint="pause a kernel or a process")
+        if verb == "pause":
+            _refuse_runtime(node, "paused", "pause a kernel, a process or a supervisor of these")
         if node["kind"] == "supervisor":
             self._outside.ask(name, verb, {}, timeout_s=ASK_S)
         else:
@@ -238,6 +241,14 @@ def _go_on(pidfd: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(pidfd, signal.SIGCONT)
     os.close(pidfd)
+
+
+def _refuse_runtime(node: Data, done: str, hint: str) -> None:
+    """Without registry and status no verb finds its actor any more, so not even the opposite could be asked for."""
+    held = [found["name"] for found in walk(node) if found["kind"] == "actor"]
+    if held:
+        what = f"{node['name']} holds {', '.join(held)}, parts" if held != [node["name"]] else f"{node['name']} is part"
+        raise Refused(f"{what} of the runtime that cannot be {done}", hint=hint)
 
 
 def _search(node: Data, name: str, parent: str | None) -> tuple[Data, str | None] | None:

@@ -58,7 +58,9 @@ def run_guard(settings: Settings) -> int:
     except OSError as error:
         return _unusable(settings, error)
     except TreeFileError as error:
-        return _refuse(str(error), "nothing was started; check again with: python run.py validate FILE")
+        faults = "\n".join(f"  {line}" for line in str(error).splitlines())
+        message = f"{settings.tree or BUILT_IN} cannot be used:\n{faults}"
+        return _refuse(message, "nothing was started; check again with: python run.py validate FILE")
     with lock:
         guard = Guard(settings, tree, began)
         try:

@@ -22,7 +22,7 @@ from typing import Any
 
 from grace_actors.errors import GraceError, Refused, WorldFailed
 
-DIRECTORIES = ("data", "logs", "snapshots", "crashes", "quarantine", "config", "run", "inbox")
+DIRECTORIES = ("data", "logs", "snapshots", "quarantine", "config", "run", "inbox")
 MARK = "GRACE_INSTANCE"
 """Environment variable carried by every process of an instance: `<home>` or `<home>:<pid of the guard>`."""
 

@@ -85,7 +85,7 @@ class Context(Protocol):
         """Unix time in seconds."""
 
     def tell(self, to: str, verb: str, args: Data | None = None) -> None:
-        """Send to an actor by name; kept until the name is registered, dropped with an event after 30 s."""
+        """Send to an actor by name; kept until the name is registered, dropped and counted after 30 s."""
 
     def ask(
         self, to: str, verb: str, args: Data | None, on_answer: Callable[[Answer], None], *, timeout_s: float = 5.0

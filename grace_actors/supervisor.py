@@ -302,11 +302,14 @@ class SupervisorActor(Actor):
     def _inject(self, args: Data) -> None:
         """Break something on purpose, as an event says."""
         fault, name, params = args["fault"], args.get("child"), args.get("params", {})
-        self.names.events.emit("fault.injected", name or self.name, {"fault": fault, "params": params})
-        if name is None:
+        inc = None if name is None else self._child(name)
+        if inc is not None and inc.kind == "process" and fault not in ("kill", "term", "hang"):
+            raise Refused(f"{fault} works on actors; {name} is an OS process", hint="use kill, term or hang")
+        if inc is None or inc.kind != "supervisor" or fault in ("kill", "term", "hang"):
+            self.names.events.emit("fault.injected", name or self.name, {"fault": fault, "params": params})
+        if inc is None:
             self.inject(fault, params)
             return
-        inc = self._child(name)
         match fault:
             case "kill":
                 inc.signal_shown(signal.SIGKILL)
@@ -314,8 +317,6 @@ class SupervisorActor(Actor):
                 inc.signal_shown(signal.SIGTERM)
             case "hang":
                 self._hang(inc, float(params.get("seconds", 60)))
-            case _ if inc.kind == "process":
-                raise Refused(f"{fault} works on actors; {name} is an OS process", hint="use kill, term or hang")
             case _:
                 self._tell_child(inc, "inject", {"fault": fault, "params": params})
 

@@ -35,6 +35,7 @@ class Progress:
         self._child = ""
         self._count = (0, 0)
         self._stopping_since: float | None = None
+        self._is_recovering = False
 
     def on(self, event: Mapping[str, Any]) -> None:
         """One event of boot, shutdown or the guard."""
@@ -48,8 +49,8 @@ class Progress:
             self._print(line)
         if _ends(event):
             self.close()
-        elif "boot" in event or "shutdown" in event:
-            self._draw()
+        elif ("boot" in event or "shutdown" in event) and not self._is_recovering:
+            self._draw()  # during a recovery a prompt may own the screen
 
     def done(self, *lines: str | Text) -> None:
         """Take the live line away and leave these lines."""
@@ -98,6 +99,13 @@ class Progress:
 
     def _lasting(self, event: Mapping[str, Any]) -> list[Text]:
         """Lines that stay on a terminal too."""
+        match event:
+            case {"guard": "system_died"} if self._is_recovering:
+                return []  # the system process and the guard both tell of the same death
+            case {"guard": "system_died"}:
+                self._is_recovering = True
+            case {"boot": "done" | "failed"} | {"shutdown": "started"}:
+                self._is_recovering = False
         if event.get("shutdown") != "done":
             return list(_lasting_lines(event))
         since, self._stopping_since = self._stopping_since, None

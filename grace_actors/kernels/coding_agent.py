@@ -26,7 +26,7 @@ from grace_actors.kernels.work_orders import (
 )
 from grace_actors.stores.sqlite import EVENTS, Store
 
-FIRST_SCAN_S = 20.0
+FIRST_SCAN_S = 120.0
 SCAN_AGAIN_S, SCAN_CHECK_S = 3600.0, 600.0
 STEP_S = 2.0
 FILES_A_STEP = 4

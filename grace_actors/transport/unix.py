@@ -18,6 +18,7 @@ import os
 import pickle
 import select
 from collections import deque
+from datetime import timedelta
 from typing import Any
 
 from thespian.actors import ActorAddress, ActorExitRequest, WatchMessage
@@ -47,6 +48,10 @@ _BUSY_RETRY_S = 0.002
 _IN = select.EPOLLIN
 _numbers = itertools.count(1)
 _log = logging.getLogger("grace.transport")
+
+
+def _is_watch_of(message: Any, fd: int) -> bool:
+    return isinstance(message, WatchMessage) and fd in message.ready
 
 
 class _Clone:
@@ -246,6 +251,13 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
         with contextlib.suppress(BlockingIOError):
             os.eventfd_write(self._wake, 1)
 
+    def set_alarm(self, delay_s: float | None) -> None:
+        """Wake the actor after this time, instead of any alarm set before; None: not at all."""
+        with self._wakeup_lock:
+            self._pendingWakeups.clear()
+        if delay_s is not None:
+            self.addWakeup(timedelta(seconds=delay_s), None)
+
     def set_watch(self, filenos: list[int]) -> None:
         """Descriptors whose readability becomes a WatchMessage."""
         if filenos is self._watch_list:  # the usual case: an actor returns the same list after each message
@@ -265,6 +277,8 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
             self._watches.discard(fd)
             with contextlib.suppress(OSError):
                 self._epoll.unregister(fd)
+            # A notice that waits already would be read as one about the next descriptor of this number.
+            self._inbox = deque(e for e in self._inbox if not _is_watch_of(e.message, fd))
 
     def abort_run(self, drain: bool = False) -> None:
         self._abort = drain

@@ -45,6 +45,14 @@ def walk(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from walk(child)
 
 
+def title(process: psutil.Process) -> str:
+    """Its command line; empty for one that has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 class Running:
     """One `run.py --headless`."""
 
@@ -134,7 +142,7 @@ class Running:
                 if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
                     continue
                 environ = Path(f"/proc/{process.pid}/environ").read_bytes()
-                if mark.encode() in environ or f"[{self.home.root}]" in " ".join(process.cmdline()):
+                if mark.encode() in environ or f"[{self.home.root}]" in title(process):
                     found.append(process)
         return found
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 
 def do(verb: str, value: str) -> None:
@@ -53,9 +54,9 @@ def do(verb: str, value: str) -> None:
         case "env":
             print(f"{value}={os.environ.get(value)}", flush=True)
         case "cwd":
-            print(os.getcwd(), flush=True)
+            print(Path.cwd(), flush=True)
         case "wait":
-            while not os.path.exists(value):
+            while not Path(value).exists():
                 time.sleep(0.01)
         case "exit":
             sys.exit(int(value))

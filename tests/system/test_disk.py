@@ -92,6 +92,7 @@ def append_works(running: Running) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_a_tree_survives_kills_on_a_full_disk(disk: Path) -> None:
     running = Running(disk / "home")
     try:

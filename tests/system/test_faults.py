@@ -66,8 +66,16 @@ def injected(running: Running, fault: str, target: str) -> int:
     return len([event for event in found if event["data"]["fault"] == fault])
 
 
-@pytest.mark.parametrize("target", ["worker", "registry", "status", "signature", "branch"])
-@pytest.mark.parametrize("fault", REASONS)
+EVERYBODY = ["worker", "registry", "status", "signature", "branch"]
+QUICK = {(fault, "worker") for fault in REASONS} | {(f, t) for f in ("kill", "crash") for t in EVERYBODY}
+CASES = [
+    pytest.param(fault, target, marks=[] if (fault, target) in QUICK else pytest.mark.slow)
+    for fault in REASONS
+    for target in EVERYBODY
+]
+
+
+@pytest.mark.parametrize(("fault", "target"), CASES)
 def test_a_fault_is_recorded_detected_and_healed(small: Running, fault: str, target: str) -> None:
     small.wait_running()
     params, reason = REASONS[fault]
@@ -128,11 +136,23 @@ def test_a_fault_that_makes_no_sense_is_refused_and_reaches_nobody(
     assert {node["name"]: node["pid"] for node in small.nodes().values()} == pids
 
 
+@pytest.mark.parametrize("verb", ["stop", "pause"])
+@pytest.mark.parametrize("name", ["status", "registry", "tree"])
+def test_what_every_verb_needs_can_be_neither_stopped_nor_paused(small: Running, verb: str, name: str) -> None:
+    small.wait_running()
+    with pytest.raises(RemoteFailed):
+        small.call(verb, name=name)
+    assert small.status() is not None
+
+
 @pytest.mark.parametrize(
     "line",
-    [b"", b"garbage", b"[]", b"7", b'{"verb": 5}', b'{"verb": "status", "args": 7}', b'{"verb": "status", "args": {"x": 1}}',
-     b'{"verb": "status", "args": {"name": []}}', b"\xff\xfe\x00", b"[" * 100_000, b'{"verb": "events", "args": {"limit": -1}}',
-     b'{"verb": "start", "args": {"name": {}}}', b'{"verb": "__init__"}', b'{"verb": "ask", "args": {"name": "status", "verb": 7}}'],
+    [b"", b"garbage", b"[]", b"7", b'{"verb": 5}', b'{"verb": "status", "args": 7}',
+     b'{"verb": "status", "args": {"x": 1}}',
+     b'{"verb": "status", "args": {"name": []}}', b"\xff\xfe\x00", b"[" * 100_000,
+     b'{"verb": "events", "args": {"limit": -1}}',
+     b'{"verb": "start", "args": {"name": {}}}', b'{"verb": "__init__"}',
+     b'{"verb": "ask", "args": {"name": "status", "verb": 7}}'],
 )  # fmt: skip
 def test_garbage_on_the_control_socket_gets_one_error_line_and_harms_nobody(small: Running, line: bytes) -> None:
     small.wait_running()
@@ -145,7 +165,9 @@ def test_garbage_on_the_control_socket_gets_one_error_line_and_harms_nobody(smal
     assert second["ok"] is True
 
 
-@pytest.mark.parametrize("fault", ["kill", "term", "crash", "exit", "hang", "block"])
+@pytest.mark.parametrize(
+    "fault", ["kill", "crash", "exit", *(pytest.param(f, marks=pytest.mark.slow) for f in ("term", "hang", "block"))]
+)
 def test_the_root_supervisor_is_recovered_from_every_fault(
     start: Callable[..., Running], tmp_path: Path, fault: str
 ) -> None:
@@ -185,6 +207,7 @@ def descriptors(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
+@pytest.mark.slow
 def test_two_hundred_restarts_leave_no_descriptors_sockets_or_memory_behind(
     start: Callable[..., Running], tmp_path: Path
 ) -> None:

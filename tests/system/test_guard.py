@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.harness.instance import ROOT, Running, wait_for
+from tests.harness.instance import ROOT, Running, title, wait_for
 from tests.system.test_processes import HEAD, service
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -42,8 +42,8 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
-def titled(running: Running, title: str) -> list[psutil.Process]:
-    return [p for p in below(running) if title in " ".join(p.cmdline())]
+def titled(running: Running, words: str) -> list[psutil.Process]:
+    return [p for p in below(running) if words in title(p)]
 
 
 @pytest.mark.parametrize("stopped", [[], ["worker"], ["runner"], ["system"], ["everything"]])
@@ -54,7 +54,7 @@ def test_a_killed_guard_leaves_nothing_whatever_stands_still(family: Running, st
         "worker": [psutil.Process(nodes["worker"]["pid"])],
         "runner": [psutil.Process(psutil.Process(nodes["family"]["pid"]).ppid())],
         "system": titled(family, "grace: system"),
-        "everything": [p for p in processes if "undertaker" not in " ".join(p.cmdline())],
+        "everything": [p for p in processes if "undertaker" not in title(p)],
     }
     for process in [p for what in stopped for p in chosen[what]]:
         process.suspend()
@@ -97,20 +97,17 @@ def test_the_death_of_what_is_above_the_tree_is_recovered(family: Running, victi
     pid, commands = family.node("worker")["pid"], [psutil.Process(family.node("family")["pid"])]
     commands += commands[0].children(recursive=True)
     titled(family, victim)[0].kill()
-    if victim != "logger":
-        family.wait_new_pid("worker", pid)
-        wait_for(lambda: not alive(commands), f"left of the life before: {commands}")
-        wait_for(lambda: family.events(type="system.recovered"), "the recovery is an event")
+    family.wait_new_pid("worker", pid)
+    wait_for(lambda: not alive(commands), f"left of the life before: {commands}")
+    wait_for(lambda: family.events(type="system.recovered"), "the recovery is an event")
     family.wait_running()
     family.call("restart", name="worker")
     family.wait_running()
     assert family.stop() == 0
 
 
-@pytest.mark.parametrize(
-    "victim",
-    ["GraceAdmin", pytest.param("grace: system", marks=pytest.mark.slow), pytest.param("tree", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["GraceAdmin", "grace: system", "tree"])
 def test_what_stands_still_above_the_tree_is_found_hung_and_recovered(family: Running, victim: str) -> None:
     root = family.call("status")["tree"]
     pid = family.node("worker")["pid"]
@@ -135,7 +132,7 @@ def test_a_killed_console_is_started_again_and_the_tree_unharmed(tmp_path: Path)
             while os.read(master, 65536):
                 pass
         with contextlib.suppress(psutil.Error):
-            return [p for p in psutil.Process(process.pid).children() if "grace: console" in " ".join(p.cmdline())]
+            return [p for p in psutil.Process(process.pid).children() if "grace: console" in title(p)]
         return []
 
     try:

@@ -67,7 +67,8 @@ def procs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         service("ends_badly", f"wait={go}-end", "unfinished=last words", "exit=3"),
         service("leaves_a_chatterer", f"wait={go}-chatter", "chatter", "exit=4"),
         service("rotates", "lines=20000", "forever", more=", log: {max_size: 20KB, keep: 2}, ready: {log_line: up}"),
-        service("keeps_nothing", "lines=20000", "forever", more=", log: {max_size: 20KB, keep: 0}, ready: {log_line: up}"),
+        service("keeps_nothing", "lines=20000", "forever",
+                more=", log: {max_size: 20KB, keep: 0}, ready: {log_line: up}"),
     ))  # fmt: skip
     (folder / "sub").mkdir()
     (folder / "tree.yaml").write_text(text)

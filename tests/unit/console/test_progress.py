@@ -154,3 +154,11 @@ def test_progress_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     progress.on(BOOT[0])
     assert threading.active_count() == before
     progress.close()
+
+
+def test_one_death_is_told_once_and_its_recovery_draws_no_live_line() -> None:
+    death = [{"guard": "system_died", "detail": "the root ended"}, {"guard": "system_died", "detail": "status 75"}]
+    text = shown([*BOOT, *death, {"guard": "restarting"}, *BOOT, death[0]], Terminal())
+    assert text.count("the system process died") == 2
+    between = text[text.index("starting it again") : text.rindex("● running")]
+    assert "━" not in between

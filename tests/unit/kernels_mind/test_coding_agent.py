@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from grace_actors.errors import GraceError, Refused
-from grace_actors.kernels.coding_agent import CodingAgent
+from grace_actors.kernels.coding_agent import FIRST_SCAN_S, CodingAgent
 from grace_actors.kernels.syntax_scan import check_file, python_files
 from grace_actors.kernels.work_orders import MOVES, OrderState, check_move, path_to
 from tests.harness.kernels import Bench
@@ -146,7 +146,7 @@ def test_a_broken_file_has_one_open_order_however_often_it_is_scanned(bench):
 
 
 def test_a_restart_within_the_hour_does_not_scan_again(bench):
-    bench.advance(60)
+    bench.advance(FIRST_SCAN_S + 40)
     bench.crash("coding_agent")
     bench.add("coding_agent", CodingAgent)
     bench.advance(600)
@@ -154,11 +154,11 @@ def test_a_restart_within_the_hour_does_not_scan_again(bench):
 
 
 def test_a_scan_cut_off_by_a_crash_is_queued_and_done_again(bench):
-    bench.advance(21)
+    bench.advance(FIRST_SCAN_S + 1)
     bench.crash("coding_agent")
     bench.add("coding_agent", CodingAgent, scan=[str(bench.home.parent / "source")])
     assert [o["status"] for o in ask(bench, "list", type="syntax_scan")["work_orders"]] == ["queued"]
-    bench.advance(60)
+    bench.advance(FIRST_SCAN_S + 40)
     assert ask(bench, "stats")["last_scan"]["files"] == 1
     assert ask(bench, "list", type="syntax_scan")["count"] == 1
 
@@ -167,7 +167,7 @@ def test_a_scan_waits_while_five_orders_are_active(bench):
     for _ in range(5):
         create(bench)
         ask(bench, "start", agent="model")
-    bench.advance(60)
+    bench.advance(FIRST_SCAN_S + 40)
     assert ask(bench, "stats")["last_scan"] is None
     assert "did not scan" in bench.kernels["coding_agent"].did
     bench.advance(3600)
