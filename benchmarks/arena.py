@@ -53,7 +53,6 @@ class Arena:
         self.actors = start_actor_system(str(sockets))
         self._transport = self.actors._systemBase.transport
         address = self.actors.createActor("grace_actors.supervisor.SupervisorActor")
-        self.began = time.perf_counter()
         self._transport.scheduleTransmit(None, TransmitIntent(address, wire.Begin(1)))
         self.root = address
         self.wait_ready()
@@ -84,9 +83,8 @@ class Arena:
 @contextlib.contextmanager
 def arena(*children: ChildSpec, strategy: Strategy = Strategy.ONE_FOR_ONE) -> Iterator[Arena]:
     """A tree whose second branch is `children` under `strategy`, without restart limits."""
-    branch = SupervisorSpec(name="branch", strategy=strategy, intensity=100_000, period_s=1.0, children=children)
-    under_test = ChildSpec(id="branch", start=branch, type=ChildType.SUPERVISOR)
-    root = SupervisorSpec(name="bench", intensity=100_000, period_s=1.0, children=(REGISTRY, under_test))
+    under_test = (branch_of(*children, strategy=strategy),) if children else ()
+    root = SupervisorSpec(name="bench", intensity=100_000, period_s=1.0, children=(REGISTRY, *under_test))
     with tempfile.TemporaryDirectory(prefix="grace-bench-") as directory:
         lifeline.install()
         running = Arena(root, Path(directory))
@@ -103,6 +101,12 @@ def _reap() -> None:
         while time.monotonic() < deadline:
             if not os.waitpid(-1, os.WNOHANG)[0]:
                 time.sleep(0.002)
+
+
+def branch_of(*children: ChildSpec, strategy: Strategy = Strategy.ONE_FOR_ONE) -> ChildSpec:
+    """A supervisor called `branch` without restart limits."""
+    spec = SupervisorSpec(name="branch", strategy=strategy, intensity=100_000, period_s=1.0, children=children)
+    return ChildSpec(id="branch", start=spec, type=ChildType.SUPERVISOR)
 
 
 def trivial(name: str) -> ChildSpec:

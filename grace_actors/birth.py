@@ -49,9 +49,11 @@ def taken() -> Birth:
     """Child: who am I. Closes the pipe ends that belong to the parent."""
     if _next is None:
         raise RuntimeError("this actor was not started by a Grace supervisor")
-    for fd in _parents_ends:
-        with contextlib.suppress(OSError):
+    for fd in _parents_ends:  # as many as the parent has children: one call each, nothing around it
+        try:
             os.close(fd)
+        except OSError:
+            continue
     _parents_ends.clear()
     return _next
 
