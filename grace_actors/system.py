@@ -40,7 +40,7 @@ from supervisors.loader import Tree
 
 DIED_STATUS, GAVE_UP_STATUS = 75, 69
 _LISTEN = timedelta(seconds=1)
-LOOK_EVERY_S, UNANSWERED_MOST = 2.0, 6
+LOOK_EVERY_S, UNANSWERED_MOST = 4.0, 4
 """The admin and the root supervisor have no supervisor: both are asked for a sign of life, and one that leaves
 that many questions unanswered is hung."""
 

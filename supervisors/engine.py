@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -27,7 +27,7 @@ from supervisors.messages import (
     StopHow,
 )
 from supervisors.slots import OPERATOR, Slot, SlotState, SlotTable
-from supervisors.spec import BRUTAL_KILL, INFINITY, ChildSpec, OnExhausted, Strategy, SupervisorSpec
+from supervisors.spec import BRUTAL_KILL, INFINITY, ChildSpec, KernelStart, OnExhausted, Strategy, SupervisorSpec
 from supervisors.window import RestartWindow
 
 TERM_AT = 0.8
@@ -168,9 +168,16 @@ class Engine:
         slot.alive, slot.hung, slot.timed_out, slot.stranded = True, False, False, False
         slot.cause, slot.stopped_by, slot.ready_at = cause, "", None
         self.slots.move(slot, SlotState.STARTING)
-        self.out.append(StartChild(slot.id, slot.gen, spec, slot.mode))
+        self.out.append(StartChild(slot.id, slot.gen, self._with_extra(spec), slot.mode))
         if spec.start_timeout_s is not None:
             slot.start_timer = self.timers.set(spec.start_timeout_s, partial(self._start_timed_out, slot))
+
+    def _with_extra(self, spec: ChildSpec) -> ChildSpec:
+        """What the supervisor adds to every start of a dynamic child (statement 135); the slot keeps its own."""
+        extra = self.spec.extra_config
+        if not extra or not self.is_dynamic or not isinstance(spec.start, KernelStart):
+            return spec
+        return replace(spec, start=spec.start.behind(extra))
 
     def _start_timed_out(self, slot: Slot) -> None:
         slot.start_timer = None

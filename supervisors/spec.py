@@ -9,7 +9,7 @@ Sources: OTP `supervisor:child_spec()` and `sup_flags()` for the fields both hav
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -100,6 +100,10 @@ class KernelStart:
     path: str
     config: Mapping[str, Any] = field(default_factory=dict)
 
+    def behind(self, extra: Mapping[str, Any]) -> KernelStart:
+        """The same kernel with `extra` before its own configuration."""
+        return replace(self, config={**extra, **self.config})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
@@ -178,3 +182,6 @@ class SupervisorSpec:
     max_children: int | None = None
     children: tuple[ChildSpec, ...] = ()
     policies: tuple[PolicySpec, ...] = ()
+    extra_config: Mapping[str, Any] = field(default_factory=dict)
+    """Configuration put before that of every kernel of a dynamic supervisor, on each start and restart; what
+    the child says itself wins (Elixir's `extra_arguments`)."""

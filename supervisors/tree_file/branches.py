@@ -7,9 +7,10 @@ Invariant: `defaults` reach every level below the supervisor that states them, t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from supervisors.spec import AutoShutdown, ChildSpec, ChildType, PolicySpec, Startup, Strategy, SupervisorSpec
-from supervisors.tree_file.children import child_spec, read_worker
+from supervisors.tree_file.children import child_spec, read_config, read_worker
 from supervisors.tree_file.fields import Fields
 from supervisors.tree_file.keys import DEFAULTS, POLICIES, ROOT, STARTS, SUPERVISOR
 from supervisors.tree_file.processes import read_process
@@ -68,7 +69,15 @@ def _supervisor(fields: Fields, name: str, scope: Scope) -> SupervisorSpec:
         max_children=fields.count("max_children"),
         children=tuple(children),
         policies=_policies(fields),
+        extra_config=_extra_config(fields, strategy, scope),
     )
+
+
+def _extra_config(fields: Fields, strategy: Strategy, scope: Scope) -> Mapping[str, Any]:
+    extra = read_config(fields)
+    if extra and strategy is not Strategy.DYNAMIC:
+        scope.faults.add(fields["with"].place, f"with: under strategy {strategy.value}", "strategy: dynamic")
+    return extra
 
 
 def _children(fields: Fields, scope: Scope) -> list[ChildSpec]:

@@ -102,7 +102,8 @@ def _budget(fields: Fields) -> Budget | None:
     return None if intensity is None or period_s is None else Budget(intensity=intensity, period_s=period_s)
 
 
-def _config(fields: Fields) -> dict[str, Any]:
+def read_config(fields: Fields) -> dict[str, Any]:
+    """The mapping under `with:`."""
     if "with" not in fields:
         return {}
     node = fields["with"]
@@ -119,7 +120,7 @@ def _kernel(fields: Fields, scope: Scope) -> KernelStart:
         scope.faults.add(fields["kernel"].place, f"kernel is {path[:80]!r}", "package.module:Class")
     elif path:
         scope.names.classes.setdefault(path, fields["kernel"].place)
-    return KernelStart(path=path, config=_config(fields))
+    return KernelStart(path=path, config=read_config(fields))
 
 
 def _actor(fields: Fields, scope: Scope) -> ChildSpec:
@@ -133,5 +134,5 @@ def _actor(fields: Fields, scope: Scope) -> ChildSpec:
         if fields.text("id") not in (None, actor):
             scope.faults.add(fields["id"].place, f"the id {fields['id'].text[:60]!r} of the actor {actor}", actor)
     name = scope.claim(fields, "id" if "id" in fields else "actor", actor=True)
-    start = KernelStart(path=ACTORS.get(actor, ""), config=_config(fields))
+    start = KernelStart(path=ACTORS.get(actor, ""), config=read_config(fields))
     return child_spec(scope.filled(fields, "actor", name), name, start, ChildType.WORKER)

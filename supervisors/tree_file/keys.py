@@ -27,6 +27,7 @@ _SUPERVISION = {
     "startup": "`ordered`: one after the other; `parallel`: as soon as `depends_on` allows",
     "auto_shutdown": "whether the supervisor ends when significant children have exited",
     "max_children": "limit of a dynamic supervisor",
+    "with": "configuration for every kernel of a dynamic supervisor, before its own",
     "defaults": "values for every child below that does not say otherwise",
     "policies": "a list of policies with their parameters",
     "children": "the list of children, in start order",

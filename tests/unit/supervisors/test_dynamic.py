@@ -1,9 +1,11 @@
 """Dynamic supervisors (statements 99 and 132 to 139)."""
 
+from dataclasses import replace
+
 import pytest
 
-from supervisors import AutoShutdown, Backoff, Restart, Strategy
-from supervisors.messages import OpKind
+from supervisors import AutoShutdown, Backoff, KernelStart, Restart, Strategy
+from supervisors.messages import OpKind, StartChild
 from tests.unit.supervisors.driver import Driver, child
 
 START, TERMINATE = OpKind.START_CHILD, OpKind.TERMINATE_CHILD
@@ -109,3 +111,12 @@ def test_report_of_a_dynamic_supervisor_does_not_grow_with_its_children():
         return len(repr(d.told("supervisor.gave_up")))
 
     assert size(3) == size(300)
+
+
+def test_extra_configuration_is_put_before_the_childs_own_on_start_and_on_every_restart():
+    d = dynamic(extra_config={"shard": 7, "size": 1}, intensity=5)
+    d.call(START, spec=replace(child("a"), start=KernelStart(path="m:C", config={"size": 2})))
+    d.crash("a")
+    starts = [c.spec.start.config for c in d.commands if isinstance(c, StartChild)]
+    assert starts == [{"shard": 7, "size": 2}] * 2
+    assert d.core.child("a").spec.start.config == {"size": 2}
