@@ -88,10 +88,10 @@ class Nursery:
     def _take_spare(self) -> Body | None:
         while self._spares:
             spare = self._spares.popleft()
-            self._parent.unwatch(spare.words.fd)
             if spare.process.is_alive():
+                self._parent.unwatch(spare.words.fd)
                 return spare
-            spare.words.close()
+            self._bury(spare)
         return None
 
     def _died(self, spare: Body) -> None:
@@ -105,6 +105,7 @@ class Nursery:
         spare.words.close()
         if spare.process.is_alive():
             os.kill(spare.process.pid, signal.SIGKILL)
+        self._parent._myRef.transport.remove_sockets_of(spare.process.pid)
 
     def _fork(self, birth: births.Birth, actor_class: str) -> Body | None:
         words = births.LastWords()

@@ -169,6 +169,8 @@ class SupervisorActor(Actor):
             del self.living[name]
             self.unwatch(inc.words.fd)
             self.exit_times[name] = time.time()
+            if not inc.socket_path:  # it never became ready
+                self._myRef.transport.remove_sockets_of(inc.pid)
             self.feed(m.ChildExited(name, inc.gen, inc.bury()))
         if waiting and not self._lingering:
             self._lingering = True

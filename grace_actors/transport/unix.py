@@ -19,6 +19,7 @@ import pickle
 import select
 from collections import deque
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from thespian.actors import ActorAddress, ActorExitRequest, WatchMessage
@@ -100,6 +101,11 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
             self._inbound.close()
             self._epoll.close()
             os.close(self._wake)
+
+    def remove_sockets_of(self, pid: int) -> None:
+        """The files of a process that ended without closing them."""
+        for path in Path(self._directory).glob(f"{pid}.*"):
+            path.unlink(missing_ok=True)
 
     def external_transport_clone(self) -> UnixTransport:
         return UnixTransport(_Clone(), self._directory, self._adminAddr)
