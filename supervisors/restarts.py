@@ -95,7 +95,9 @@ class Restarts:
         if rule is AutoShutdown.ALL_SIGNIFICANT and engine.slots.has_significant_up:
             return
         engine.report("supervisor.auto_shutdown", engine.spec.name, cause=slot.id, rule=rule.value)
-        self.end(Exit(ExitKind.SHUTDOWN, "auto_shutdown", f"significant child {slot.id} is gone"))
+        last = slot.last_exit
+        why = f": {last.reason} {last.detail}".rstrip() if last is not None else ""
+        self.end(Exit(ExitKind.SHUTDOWN, "auto_shutdown", f"significant child {slot.id} is gone{why}"))
 
     def _judged(self, slot: Slot, exit: Exit) -> bool:
         verdict = self._policies.judge(slot, exit)

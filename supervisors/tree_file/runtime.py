@@ -47,24 +47,21 @@ def with_built_in_actors(root: SupervisorSpec) -> tuple[SupervisorSpec, list[str
         strategy=Strategy.REST_FOR_ONE,
         intensity=ROOT_INTENSITY,
         period_s=PERIOD_S,
-        auto_shutdown=AutoShutdown.ANY_SIGNIFICANT if _may_end(root) else AutoShutdown.NEVER,
+        auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
         children=(_runtime(missing), _below(root)),
     )
     return above, missing
 
 
-def _may_end(root: SupervisorSpec) -> bool:
-    return root.auto_shutdown is not AutoShutdown.NEVER
-
-
 def _below(root: SupervisorSpec) -> ChildSpec:
-    """The user's root as a child. One that may end by itself ends the whole with it."""
+    """The user's root as a child: killed it comes back; ended by itself (its limit is reached, its significant
+    children are done) it ends the whole, as its own limits say."""
     return ChildSpec(
         id=root.name,
         start=root,
         type=ChildType.SUPERVISOR,
-        restart=Restart.TRANSIENT if _may_end(root) else Restart.PERMANENT,
-        significant=_may_end(root),
+        restart=Restart.TRANSIENT,
+        significant=True,
         heartbeat=HEARTBEAT,
     )
 

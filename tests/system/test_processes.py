@@ -217,3 +217,15 @@ def test_a_home_with_a_long_path_still_serves_notify_sockets(start: Callable[...
     words = service("by_notify", "notify=READY:1", "forever", more=", ready: {sd_notify: true}")
     (tmp_path / "tree.yaml").write_text(HEAD + words)
     start(tmp_path / "tree.yaml", name="h" * 120).wait_running()
+
+
+def test_a_root_at_its_restart_limit_ends_the_program_with_status_1(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    command = "[sh, -c, 'sleep 0.2; exit 3']"
+    (tmp_path / "tree.yaml").write_text(
+        f"schema: grace.tree/1\nname: mine\nchildren:\n  - {{id: flaky, command: {command}}}\n"
+    )
+    running = start(tmp_path / "tree.yaml")
+    assert running.process.wait(60) == 1
+    assert "flaky: exit 3" in running.output.read_text()

@@ -321,7 +321,7 @@ def test_a_tree_without_built_in_actors_gets_them_before_its_own_root(tmp_path: 
     assert [child.id for child in whole.root.children] == ["runtime", "shop"]
     assert [child.id for child in whole.root.children[0].start.children] == ["registry", "signature", "status"]
     assert whole.root.children[1].start is tree.root
-    assert whole.root.children[1].restart is Restart.PERMANENT
+    assert whole.root.children[1].restart is Restart.TRANSIENT
     assert whole.kernels[:1] == ("grace_actors.registry:Registry",)
     assert whole.kernels[-1] == "shop.prices:Prices"
     assert with_runtime(whole) is whole
@@ -333,8 +333,9 @@ def test_only_the_built_in_actors_that_are_missing_are_added(tmp_path: Path) -> 
     assert [child.id for child in tree.children()] == ["runtime", "signature", "status", "shop", "registry"]
 
 
-def test_a_root_that_ends_by_itself_ends_the_whole(tmp_path: Path) -> None:
-    tree = with_runtime(tree_of(tmp_path, FULL))
+def test_a_root_that_ends_by_itself_ends_the_whole_and_one_that_is_killed_comes_back(tmp_path: Path) -> None:
+    """A root at its restart limit used to be started again, twenty times, instead of ending the program."""
+    tree = with_runtime(tree_of(tmp_path, HEAD + "children:\n  - {id: a, kernel: 'm:A'}\n"))
     assert tree.root.auto_shutdown is AutoShutdown.ANY_SIGNIFICANT
     assert tree.root.children[1].significant
     assert tree.root.children[1].restart is Restart.TRANSIENT
