@@ -27,7 +27,7 @@ from thespian.system.messages.admin import QueryAck, QueryExists
 from thespian.system.transport import ReceiveEnvelope, TransmitIntent
 
 from grace_actors import birth as births
-from grace_actors import lifeline, transport, wire
+from grace_actors import lifeline, wire
 from grace_actors.boot import Boot
 from grace_actors.errors import GraceError
 from grace_actors.gateway import Gateway
@@ -278,6 +278,3 @@ def _admin_pid() -> int:
 def main(plan: Plan) -> int:
     """Body of the system process."""
     return System(plan).run()
-
-
-__all__ = ["Plan", "System", "main", "transport"]
