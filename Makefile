@@ -7,10 +7,10 @@ RUN_READY := $(VENV)/.ready-run
 TEST_READY := $(VENV)/.ready-test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint format bench clean
+.PHONY: help run test test-all test-thespian lint format bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN_READY) ## start Grace (the first time: make .venv and install)
 	$(BIN)/python run.py
@@ -20,6 +20,9 @@ test: lint ## format, lint, types, then every test that is not slow
 
 test-all: lint ## the same with the slow tests
 	$(BIN)/python -m pytest
+
+test-thespian: $(TEST_READY) ## Thespian's own tests, on TCP and on our base, compared (12 minutes)
+	$(BIN)/python -m tests.thespian_suite
 
 lint: $(TEST_READY) ## format check, ruff and mypy
 	$(BIN)/ruff format --check .

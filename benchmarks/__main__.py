@@ -8,7 +8,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("core", "restart", "group", "boot", "idle")
+NAMES = ("core", "restart", "group", "boot", "idle", "transport")
 
 
 def main() -> int:

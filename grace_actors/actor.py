@@ -45,6 +45,14 @@ class Injected(RuntimeError):
     """Raised in a handler on purpose, by fault injection."""
 
 
+class Stopped(BaseException):
+    """Raised where a send waits for room, when the end is asked for meanwhile: it unwinds the handler."""
+
+    def __init__(self, order: Any, sender: Any) -> None:
+        super().__init__(f"the end was asked for by {type(order).__name__}")
+        self.order, self.sender = order, sender
+
+
 class Actor(ThespianActor):  # type: ignore[misc]
     """Subclasses override `begin`, `handle_ask`, `on_message`, `stopping` and `pulse`."""
 
@@ -58,6 +66,7 @@ class Actor(ThespianActor):  # type: ignore[misc]
         self._watch: ThespianWatch | None = None
         self.parent: Any = None
         self.handling: Any = None
+        self._last_pulse: wire.Pulse | None = None
         self.names = Names(self)
         self._settle_process()
         self._take_name()
@@ -106,7 +115,11 @@ class Actor(ThespianActor):  # type: ignore[misc]
 
     def pulse(self) -> wire.Pulse:
         """The answer to a heartbeat."""
-        return wire.Pulse(self.name, self.gen, "", 0, memory_mb())
+        return wire.Pulse(self.name, self.gen, "", self.waiting(), memory_mb())
+
+    def waiting(self) -> int:
+        """Messages that have arrived and are not handled yet."""
+        return int(self._myRef.transport.waiting)
 
     # ---- the mailbox ------------------------------------------------------------------------------
 
@@ -116,9 +129,29 @@ class Actor(ThespianActor):  # type: ignore[misc]
             self._dispatch(message, sender)
             self.timers.run_due(time.monotonic())
             self._arm()
+        except Stopped as stopped:
+            self._end(stopped)
         except BaseException as error:
             self.crash(error)
         return self._watch
+
+    def _end(self, stopped: Stopped) -> None:
+        self.handling = stopped.order
+        try:
+            self._dispatch(stopped.order, stopped.sender)
+        except BaseException as error:
+            self.crash(error)
+
+    def _urgent(self, envelope: Any) -> bool:
+        """While a send of ours waits for room: we are slowed, not hung, and may still be stopped."""
+        match envelope.message:
+            case wire.Heartbeat(gen):
+                if gen == self.gen and self._last_pulse is not None:
+                    self.send(envelope.sender, replace(self._last_pulse, memory_mb=memory_mb()))
+                return True
+            case wire.Stop() | ActorExitRequest():
+                raise Stopped(envelope.message, envelope.sender)
+        return False
 
     def _dispatch(self, message: Any, sender: Any) -> None:
         match message:
@@ -126,7 +159,7 @@ class Actor(ThespianActor):  # type: ignore[misc]
                 self._on_ask(message, sender)
             case wire.Heartbeat(gen):
                 if gen == self.gen:
-                    self.send(sender, self.pulse())
+                    self._beat(sender)
             case WakeupMessage():
                 self._armed_for = None
             case WatchMessage():
@@ -138,6 +171,7 @@ class Actor(ThespianActor):  # type: ignore[misc]
             case wire.Begin(_, birth):
                 self.parent = sender
                 self._myRef.transport.announces_losses = True
+                self._myRef.transport.urgent = self._urgent
                 if birth is not None:
                     self._become(birth)
                 self.names.registry_at(self.birth.registry)
@@ -187,7 +221,11 @@ class Actor(ThespianActor):  # type: ignore[misc]
         """Register under the own name and tell the parent."""
         self.names.register()
         self.send(self.parent, wire.Ready(self.name, self.gen, self.shown_pid()))
-        self.send(self.parent, self.pulse())
+        self._beat(self.parent)
+
+    def _beat(self, to: Any) -> None:
+        self._last_pulse = self.pulse()
+        self.send(to, self._last_pulse)
 
     def shown_pid(self) -> int:
         return os.getpid()

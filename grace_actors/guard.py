@@ -61,6 +61,8 @@ def run_guard(settings: Settings) -> int:
         faults = "\n".join(f"  {line}" for line in str(error).splitlines())
         message = f"{settings.tree or BUILT_IN} cannot be used:\n{faults}"
         return _refuse(message, "nothing was started; check again with: python run.py validate FILE")
+    if settings.bind:
+        print(settings.exposed, file=sys.stderr)
     with lock:
         guard = Guard(settings, tree, began)
         try:
@@ -160,6 +162,7 @@ class Guard:
             guard_pid=os.getpid(),
             link=theirs,
             listener=self._listener,
+            bind=self._settings.bind,
             is_recovery=is_recovery,
         )
         self._system_pid = os.fork()

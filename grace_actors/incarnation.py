@@ -11,10 +11,10 @@ import os
 import signal
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from grace_actors.birth import LastWords
+from grace_actors.transport import sockets
 from grace_actors.wire import Pulse
 from supervisors.messages import Exit, ExitKind
 
@@ -76,9 +76,7 @@ class Incarnation:
         if self.group:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.group, signal.SIGKILL)
-        if self.socket_path:
-            with contextlib.suppress(OSError):
-                Path(self.socket_path).unlink()
+        sockets.forget(self.socket_path)
         exit = self.words.report() or reason_of(self.process.exitcode)
         self.words.close()
         return exit

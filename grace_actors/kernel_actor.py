@@ -148,7 +148,7 @@ class KernelActor(Actor):
         self.kernel.stop(reason)
 
     def pulse(self) -> wire.Pulse:
-        waiting = len(self._paused or ()) + len(self._senders)
+        waiting = self.waiting() + len(self._paused or ()) + len(self._senders)
         degraded = tuple(self.kernel.degraded)
         return wire.Pulse(self.name, self.gen, self.kernel.does(), waiting, memory_mb(), degraded)
 

@@ -43,6 +43,7 @@ class SupervisorActor(Actor):
     def begin(self) -> None:
         spec: SupervisorSpec = self.birth.start
         self.spec = spec
+        self._myRef.transport.enableRXPauseFlowControl(False)  # a supervisor waits for nobody
         self.core = Supervisor(spec, rng=random.random)
         self.living: dict[str, Incarnation] = {}
         self.paused: set[str] = set()

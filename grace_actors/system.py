@@ -57,6 +57,7 @@ class Plan:
     guard_pid: int
     link: socket.socket
     listener: socket.socket
+    bind: str = ""  # the address for TCP; empty for Unix sockets
     is_recovery: bool = False
 
 
@@ -131,7 +132,7 @@ class System:
                 last_words_fd=words.write_fd,
             )
         )
-        self.actors = start_actor_system(str(self.sockets))
+        self.actors = start_actor_system(str(self.sockets), host=self.plan.bind)
         self.transport = self.actors._systemBase.transport
         self.admin_pid = _admin_pid()
         self._say_alive()
@@ -256,6 +257,7 @@ class System:
             "started_at": plan.started_at,
             "uptime_s": round(time.time() - plan.started_at, 3),
             "version": __version__,
+            "transport": f"tcp at {plan.bind}" if plan.bind else "unix",
         }
 
     def boot_info(self) -> Data:

@@ -1,22 +1,31 @@
 """What actors say to each other: the messages of the runtime itself.
 
 Plain frozen data, pickled by the transport between processes of one user on one host. Kernels never see
-these; they see `Request` and `Answer`. Invariant: everything about a child carries its generation.
+these; they see `Request` and `Answer`. Those that keep an actor under its parent's hand are control: they overtake
+requests and answers. Invariant: everything about a child carries its generation.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from grace_actors.birth import Birth
 from grace_actors.kernel import Answer, Data
+
+
+class Control:
+    """Marks messages that overtake the others."""
+
+    __slots__ = ()
+    is_control: ClassVar[bool] = True
+
 
 # ---- life of a child ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(Control):
     """First message of a parent: set up, test yourself, answer with Ready (or end with a report). A child that
     was forked before it was needed is told who it is."""
 
@@ -25,7 +34,7 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Control):
     """The child passed its self-test. `pid` is what an operator would kill: the OS process of a command."""
 
     name: str
@@ -34,7 +43,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Spawned:
+class Spawned(Control):
     """An OS process exists from now on: its pid is also its process group."""
 
     name: str
@@ -43,21 +52,21 @@ class Spawned:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Control):
     """End in order; the sender waits for the death itself, not for an answer."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Heartbeat:
+class Heartbeat(Control):
     """Answered by the mailbox with Pulse."""
 
     gen: int
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Pulse(Control):
     """A sign of life, with what the tree shows of the child."""
 
     name: str
@@ -69,7 +78,7 @@ class Pulse:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Control):
     """A child at this path came up or went down; travels to the root for whoever shows it."""
 
     name: str
@@ -77,7 +86,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class RootGone:
+class RootGone(Control):
     """The root supervisor's last words: kind `shutdown` after a stop, anything else means it gave up."""
 
     kind: str
@@ -89,19 +98,19 @@ class RootGone:
 
 
 @dataclass(frozen=True, slots=True)
-class RegistryAt:
+class RegistryAt(Control):
     """The registry lives at this address now; travels through the whole tree."""
 
     address: Any
 
 
 @dataclass(frozen=True, slots=True)
-class Refresh:
+class Refresh(Control):
     """The status actor is new: describe yourself again; travels through the whole tree."""
 
 
 @dataclass(frozen=True, slots=True)
-class Register:
+class Register(Control):
     """This name is served by the sender now."""
 
     name: str
@@ -109,7 +118,7 @@ class Register:
 
 
 @dataclass(frozen=True, slots=True)
-class Resolve:
+class Resolve(Control):
     """Where is this name? Answered by `Resolved` at once if it is known and not `stale`, else when it is."""
 
     name: str
@@ -117,7 +126,7 @@ class Resolve:
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Control):
     """The name is served at this address."""
 
     name: str

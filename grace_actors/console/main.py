@@ -40,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _start(given: Mapping[str, Any]) -> int:
     """Become the root guard of a new instance."""
-    chosen = settings(home=given["home"], tree=given["tree"], headless=given["headless"], json=given["json"])
+    names = ("home", "tree", "headless", "json", "transport", "bind")
+    chosen = settings(**{name: given[name] for name in names})
     if (pid := chosen.home.running_pid()) is not None:
         raise AlreadyRunning(pid, chosen.home.root)
     from grace_actors.guard import run_guard

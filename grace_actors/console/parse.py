@@ -21,6 +21,18 @@ GLOBALS = (
     Option(name="home", help="the instance's directory (GRACE_HOME; default .grace)", takes=Takes.FILE, metavar="DIR"),
     Option(name="tree", help="the tree file to start (GRACE_TREE; default built in)", takes=Takes.FILE, metavar="FILE"),
     Option(name="headless", help="start without a console (GRACE_HEADLESS)"),
+    Option(
+        name="transport",
+        help="how actors talk: unix (default) or tcp (GRACE_TRANSPORT)",
+        takes=Takes.TEXT,
+        metavar="KIND",
+    ),
+    Option(
+        name="bind",
+        help="with tcp: the address to listen at (GRACE_BIND; default 127.0.0.1)",
+        takes=Takes.TEXT,
+        metavar="IP",
+    ),
     Option(name="json", help="print the answer as JSON with stable keys"),
     Option(name="help", short="h", help="show help"),
     Option(name="version", help="show the version"),

@@ -1,6 +1,7 @@
 """Addresses of endpoints, and what a parent hands to the transport of its child.
 
-Plain data that Thespian carries around. Invariant: an address is the path of a socket file, nothing else.
+Plain data that Thespian carries around. Invariant: an address is one string, the path of a socket file or
+`tcp:HOST:PORT`, and nothing else.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 
-class UnixAddress:
-    """Where an endpoint listens: the path of its socket file."""
+class SocketAddress:
+    """Where an endpoint listens."""
 
     __slots__ = ("path",)
 
@@ -17,7 +18,7 @@ class UnixAddress:
         self.path = path
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, UnixAddress) and self.path == other.path
+        return isinstance(other, SocketAddress) and self.path == other.path
 
     def __hash__(self) -> int:
         return hash(self.path)
@@ -27,11 +28,11 @@ class UnixAddress:
 
     def isSameSystem(self, other: object) -> bool:  # noqa: N802 - Thespian's name
         """Every endpoint of a host is of one system."""
-        return isinstance(other, UnixAddress)
+        return isinstance(other, SocketAddress)
 
 
 class PeerLost:
-    """Message of the transport to its own actor: the endpoint at `path`, written to before, is gone."""
+    """Message of the transport to its own actor: the endpoint at `path`, talked to before, is gone."""
 
     __slots__ = ("path",)
     __match_args__ = ("path",)
@@ -43,6 +44,6 @@ class PeerLost:
 class Endpoint:
     """What a parent prepares for its child: Thespian passes it to the child's transport."""
 
-    def __init__(self, instance: int | None, assigned: Any, parent: Any, admin: Any, directory: str) -> None:
+    def __init__(self, instance: int | None, assigned: Any, admin: Any, place: Any) -> None:
         self.addrInst = instance
-        self.assigned, self.parent, self.admin, self.directory = assigned, parent, admin, directory
+        self.assigned, self.admin, self.place = assigned, admin, place

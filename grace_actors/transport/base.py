@@ -1,4 +1,4 @@
-"""The Thespian system base on Unix sockets, and its admin as a true child of the process that starts it.
+"""The Thespian system base on our own transport, and its admin as a true child of the process that starts it.
 
 Thespian daemonises its admin by forking twice. Here the starter is a child subreaper, so the admin comes
 back as its child and dies with it: `GraceAdmin` arms the parent-death signal once it has been adopted.
@@ -8,6 +8,7 @@ Invariant: when the process that started the system is gone, the admin is gone.
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from typing import Any
 
@@ -23,14 +24,18 @@ from thespian.system.multiprocCommon import (
 from thespian.system.transport import ReceiveEnvelope
 
 from grace_actors import lifeline
+from grace_actors.transport import sockets
 from grace_actors.transport.forking import ForkContext
-from grace_actors.transport.unix import SOCKET_DIR, UnixTransport
+from grace_actors.transport.frames import TOKEN_BYTES
+from grace_actors.transport.manager import LeanSending
+from grace_actors.transport.sockets import Place
+from grace_actors.transport.transport import PLACE, GraceTransport
 
 STARTER_PID = "Grace Starter Pid"
 _ADOPTION_S = 2.0
 
 
-class GraceAdmin(MultiProcAdmin):  # type: ignore[misc]
+class GraceAdmin(LeanSending, MultiProcAdmin):  # type: ignore[misc]
     """Thespian's admin, bound to the life of its starter."""
 
     def __init__(self, transport: Any, address: Any, capabilities: Any, *args: Any) -> None:
@@ -42,14 +47,21 @@ class GraceAdmin(MultiProcAdmin):  # type: ignore[misc]
         lifeline.rearm()
         super().__init__(transport, address, capabilities, *args)
 
+    def run(self) -> None:
+        """Until the shutdown; the address is dead afterwards."""
+        try:
+            super().run()
+        finally:
+            self.transport.close()
+
 
 class GraceSystemBase(multiprocessCommon):  # type: ignore[misc]
     """Give this class's instance to `ActorSystem(systemBase=...)`, or let `start` do it."""
 
-    transportType = UnixTransport  # noqa: N815 - Thespian's name
+    transportType = GraceTransport  # noqa: N815 - Thespian's name
 
     def __init__(self, system: Any, logDefs: Any = None) -> None:  # noqa: N803
-        system.capabilities["Thespian ActorSystem Name"] = "graceUnixBase"
+        system.capabilities["Thespian ActorSystem Name"] = "graceBase"
         system.capabilities["Thespian ActorSystem Version"] = 1
         system.capabilities["Thespian Watch Supported"] = True
         super().__init__(system, logDefs)
@@ -59,7 +71,7 @@ class GraceSystemBase(multiprocessCommon):  # type: ignore[misc]
         self.mpcontext = ForkContext()
         lifeline.adopt_orphans()
         endpoint = self.transport.prepEndpoint(address, capabilities)
-        args = (GraceAdmin, starter, endpoint, UnixTransport, address, capabilities, logDefs, self.mpcontext)
+        args = (GraceAdmin, starter, endpoint, GraceTransport, address, capabilities, logDefs, self.mpcontext)
         admin = self.mpcontext.Process(target=_start_admin, args=args, name="grace-admin")
         admin.start()
         detach_child(admin)
@@ -74,11 +86,16 @@ def _start_admin(*args: Any) -> None:
     startAdmin(*args)
 
 
-def start(directory: str) -> Any:
-    """A running ActorSystem whose sockets live in `directory` (which must exist, mode 0700)."""
+def start(directory: str, *, host: str = "", port: int = 0) -> Any:
+    """A running ActorSystem whose sockets live in `directory` (which must exist, mode 0700); with `host`, on TCP
+    ports of that address instead, the admin's being `port` (0: a free one). Whoever can read what travels there
+    can run code as this user: the endpoints know each other by a token only."""
     from thespian.actors import ActorSystem
 
-    capabilities = {SOCKET_DIR: directory}
+    place = Place(directory)
+    if host:
+        place = Place(host=host, admin_port=port or sockets.free_port(host), token=secrets.token_bytes(TOKEN_BYTES))
+    capabilities = {PLACE: place}
 
     class _System:  # what Thespian's loader passes to a base: an object with capabilities
         pass

@@ -9,7 +9,7 @@ Knows Thespian's contract, nothing of supervision. Invariant: a child never retu
 from __future__ import annotations
 
 import contextlib
-import importlib
+import logging
 import multiprocessing.process
 import os
 import signal
@@ -20,12 +20,18 @@ from collections.abc import Callable
 from typing import Any
 
 from thespian.system import multiprocCommon
+from thespian.system.logdirector import ThespianLogForwarder
 from thespian.system.messages.multiproc import EndpointConnected
-from thespian.system.multiprocCommon import MultiProcManager, closeFileNums
+from thespian.system.multiprocCommon import closeFileNums
 from thespian.system.systemCommon import actorStartupFailed
 from thespian.system.transport import TransmitIntent
 
+from grace_actors.transport import sockets
+from grace_actors.transport.addresses import Endpoint
+from grace_actors.transport.manager import LeanManager
+
 _JOIN_STEP_S = 0.001
+_FAMILY = "grace_actors.actor"
 
 
 class Forked:
@@ -34,6 +40,7 @@ class Forked:
     def __init__(self, target: Callable[..., None], args: tuple[Any, ...] = (), name: str = "") -> None:
         self._target = start_child if target is multiprocCommon.startChild else target
         self._args = args
+        self._directory = next((arg.place.directory for arg in args if isinstance(arg, Endpoint)), "")
         self.name = name
         self.daemon = False
         self.pid = 0
@@ -56,6 +63,7 @@ class Forked:
             traceback.print_exc()
             return 1
         finally:
+            sockets.forget(self._directory, os.getpid())  # not self.pid: the admin forks once more
             with contextlib.suppress(OSError, ValueError):
                 sys.stdout.flush()
                 sys.stderr.flush()
@@ -71,6 +79,8 @@ class Forked:
                 return False
             if pid:
                 self.exitcode = os.waitstatus_to_exitcode(status)
+                if self.exitcode < 0:  # killed: it could not do that itself
+                    sockets.forget(self._directory, pid)
         return self.exitcode is None
 
     def join(self, timeout: float | None = None) -> None:
@@ -84,6 +94,17 @@ class ForkContext:
     """The concurrency context of `GraceSystemBase`."""
 
     Process = Forked
+
+
+def lean_class(child_class: str, source_hash: Any) -> type | None:
+    """The class if it is one of Grace's own actors, which settle their process themselves; None for any other.
+
+    Nothing is imported to find out: whoever creates an actor by its class has imported it before the fork.
+    """
+    family = getattr(sys.modules.get(_FAMILY), "Actor", None)
+    module, _, name = child_class.rpartition(".")
+    found = None if source_hash else getattr(sys.modules.get(module), name, None)
+    return found if family and isinstance(found, type) and issubclass(found, family) else None
 
 
 def start_child(
@@ -103,10 +124,17 @@ def start_child(
     context: Any,
     log_defs: Any,
 ) -> None:
-    """The body of an actor's process, in place of `thespian.system.multiprocCommon.startChild`."""
+    """The body of an actor's process, in place of `thespian.system.multiprocCommon.startChild`.
+
+    Grace's own classes settle their process themselves. For any other class logging is forwarded, every signal is
+    caught, and the actor is built from loaded sources or with the constructor arguments it asks for.
+    """
     closeFileNums(fds_to_close)
+    found = lean_class(child_class, source_hash)
     transport = transport_class(endpoint)
-    manager = MultiProcManager(
+    if found is None:
+        _forward_logs(logger, transport, log_defs)
+    manager = LeanManager(
         child_class,
         global_name,
         transport,
@@ -120,10 +148,28 @@ def start_child(
         log_defs,
     )
     manager.asLogger = logger
-    signal.signal(signal.SIGCHLD, manager.signalChildDied)
     hello = TransmitIntent(notify, EndpointConnected(endpoint.addrInst)).addCallback(onFailure=actorStartupFailed)
     transport.scheduleTransmit(None, hello)
-    module, _, name = child_class.rpartition(".")
-    manager.actorInst = getattr(importlib.import_module(module), name)()
-    manager.actorInst._myRef = manager
+    signal.signal(signal.SIGCHLD, manager.signalChildDied)
+    if found is None:
+        _catch_signals(child_class, manager)
+    else:
+        manager.actorInst = found()
+        manager.actorInst._myRef = manager
     manager.run()
+
+
+def _forward_logs(logger: Any, transport: Any, log_defs: Any) -> None:
+    """As Thespian does: every record goes to the logger process."""
+    level = multiprocCommon.get_min_log_level(log_defs)
+    logging.root = logging.Logger.root = ThespianLogForwarder(logger, transport, logLevel=level)
+    logging.Logger.manager = logging.Manager(logging.root)
+
+
+def _catch_signals(child_class: str, manager: Any) -> None:
+    """As Thespian does: an exit signal becomes an ActorExitRequest, any other is noted."""
+    who = (child_class, manager.transport.myAddress, manager)
+    note, leave = multiprocCommon.signal_detector(*who), multiprocCommon.shutdown_signal_detector(*who)
+    for number in set(range(1, signal.NSIG)) - {signal.SIGCHLD, *multiprocCommon.uncatchable_signals}:
+        with contextlib.suppress(RuntimeError, ValueError, OSError):  # not to be caught on this system
+            signal.signal(number, leave if number in multiprocCommon.exit_signals else note)

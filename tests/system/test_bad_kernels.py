@@ -30,8 +30,8 @@ FAILS = {
     "setup_segfaults": ("setup", "segfault", r"SIGSEGV"),
     "setup_aborts": ("setup", "abort", r"SIGABRT"),
     "setup_exits_3": ("setup", "exit3", r"exit 3"),
-    "setup_blocks": ("setup", "block", r"not ready within 1\.5 s"),
-    "setup_blocks_sigterm": ("setup", "ignore_sigterm_and_block", r"not ready within 1\.5 s"),
+    "setup_blocks": ("setup", "block", r"not ready within 3 s"),
+    "setup_blocks_sigterm": ("setup", "ignore_sigterm_and_block", r"not ready within 3 s"),
     "ready_raises": ("ready", "raise", r"ValueError: boom"),
     "ready_is_nonsense": ("ready", "nonsense", r"TypeError: .*"),
     "check_fails": ("check", "none", r"NotReady: mood: in a bad mood"),
@@ -47,7 +47,7 @@ LIMITS = """
     budget: {intensity: 1, period: 300s}
     backoff: {min: 10ms, max: 20ms}
     heartbeat: {interval: 500ms, misses: 4}
-    start_timeout: 1500ms
+    start_timeout: 3s
     shutdown: 1s
     on_exhausted: quarantine
 """

@@ -39,3 +39,27 @@ def test_switch_that_means_nothing_is_refused_with_the_words_that_do() -> None:
     with pytest.raises(Refused) as caught:
         settings(environ={"GRACE_HEADLESS": "maybe"})
     assert "true" in caught.value.hint
+
+
+def test_actors_use_unix_sockets_unless_tcp_is_asked_for() -> None:
+    assert settings(environ={}).bind == ""
+    assert settings(transport="tcp", environ={}).bind == "127.0.0.1"
+    assert settings(environ={"GRACE_TRANSPORT": "tcp", "GRACE_BIND": "127.0.0.2"}).bind == "127.0.0.2"
+
+
+def test_what_tcp_lays_open_is_said_with_its_address() -> None:
+    assert "TCP at 127.0.0.2" in settings(transport="tcp", bind="127.0.0.2", environ={}).exposed
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"transport": "udp"}, "there is no transport 'udp'"),
+        ({"bind": "127.0.0.1"}, "Unix sockets are not bound"),
+        ({"transport": "tcp", "bind": "localhost"}, "'localhost' is no IP address"),
+        ({"transport": "tcp", "bind": "192.0.2.1"}, "this machine cannot listen at 192.0.2.1"),
+    ],
+)
+def test_a_transport_that_cannot_be_is_refused(given: dict[str, str], message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        settings(**given, environ={})
