@@ -7,7 +7,7 @@ RUN_READY := $(VENV)/.ready-run
 TEST_READY := $(VENV)/.ready-test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-thespian lint format bench clean
+.PHONY: help run test test-all test-thespian lint format bench soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ format: $(TEST_READY) ## put the code in form
 
 bench: $(TEST_READY) ## every benchmark, as JSON
 	$(BIN)/python -m benchmarks all --json
+
+soak: $(TEST_READY) ## the transport under kills and floods: make soak SECONDS=600
+	$(BIN)/python -m benchmarks soak --json --seconds $(or $(SECONDS),600)
 
 clean: ## remove what can be made again; keeps .grace, the data of an instance
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

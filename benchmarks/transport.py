@@ -21,10 +21,10 @@ from benchmarks.talk_floor import Floor
 from benchmarks.talk_keeper import kept
 
 UNIX, TCP, UDP, FLOOR = "unix", "multiprocTCPBase", "multiprocUDPBase", "floor"
-BATCHES, WARM_UP, MIN_BATCHES, ROUNDS = 40, 3, 20, 5
+BATCHES, WARM_UP, MIN_BATCHES, ROUNDS, BULK_ROUNDS = 40, 3, 20, 12, 5
 TRIPS = {UNIX: 200, TCP: 80, UDP: 150, FLOOR: 500}
-MESSAGES = {UNIX: 50_000, TCP: 1_000, UDP: 2_000, FLOOR: 50_000}
-EVERY = {UNIX: 1, TCP: 2, UDP: 1, FLOOR: 1}  # TCP floods in every second round only: one takes seconds
+MESSAGES = {UNIX: 100_000, TCP: 1_000, UDP: 2_000, FLOOR: 50_000}
+EVERY = {UNIX: 1, TCP: 4, UDP: 2}  # TCP floods in every fourth round only: one takes seconds
 LOSES = {UDP}  # what does not come at once never comes; elsewhere it is still on its way
 PATIENCE_S = {UNIX: 10.0, TCP: 8.0, UDP: 1.0, FLOOR: 5.0}
 BULK_COUNT, BULK_BYTES = 32, 1 << 20
@@ -103,8 +103,7 @@ def _measure(directory: Path) -> Figures:
         sides = Sides(bases=bases, floor=floor)
         return {
             "round_trip": _round_trips(sides),
-            "one_to_one": _floods(sides, senders=1),
-            "ten_to_one": _floods(sides, senders=TALKERS),
+            **_floods(sides),
             "bulk": _bulk(sides),
             "late": {name: base.late() for name, base in bases.items()},
         }
@@ -134,20 +133,21 @@ def _round_trips(sides: Sides) -> Figures:
     }
 
 
-def _floods(sides: Sides, *, senders: int) -> Figures:
-    seen: dict[str, list[Seen | None]] = {name: [] for name in sides.bases}
+def _floods(sides: Sides) -> Figures:
+    """One sender and ten, by turns: what compares them must be measured side by side, too."""
+    seen: dict[tuple[int, str], list[Seen | None]] = {(n, name): [] for n in (1, TALKERS) for name in sides.bases}
     floor_s: list[float | None] = []
     for number in sides.rounds(ROUNDS):
-        for name, base in sides.bases.items():
-            if number % EVERY[name] == 0 and not _owes(name, seen[name]):
-                seen[name].append(base.flood(senders, MESSAGES[name] // senders, PATIENCE_S[name]))
-        if senders == 1:
-            floor_s.append(sides.floor.flood(MESSAGES[FLOOR], TEXT, PATIENCE_S[FLOOR]))
-    figures = {name: _flooded(MESSAGES[name], found) for name, found in seen.items()}
-    if senders == 1:
-        rates = [MESSAGES[FLOOR] / seconds for seconds in floor_s if seconds]
-        figures[FLOOR] = {"messages": MESSAGES[FLOOR], **_rates(rates, "per_s")}
-    return figures
+        for (senders, name), found in seen.items():
+            if number % EVERY[name] == 0 and not _owes(name, found):
+                found.append(sides.bases[name].flood(senders, MESSAGES[name] // senders, PATIENCE_S[name]))
+        floor_s.append(sides.floor.flood(MESSAGES[FLOOR], TEXT, PATIENCE_S[FLOOR]))
+    one, ten = (
+        {name: _flooded(MESSAGES[name], seen[senders, name]) for name in sides.bases} for senders in (1, TALKERS)
+    )
+    rates = [MESSAGES[FLOOR] / seconds for seconds in floor_s if seconds]
+    one[FLOOR] = {"messages": MESSAGES[FLOOR], **_rates(rates, "per_s")}
+    return {"one_to_one": one, "ten_to_one": ten}
 
 
 def _owes(name: str, found: list[Seen | None]) -> bool:
@@ -171,7 +171,7 @@ def _flooded(messages: int, found: list[Seen | None]) -> Figures:
 def _bulk(sides: Sides) -> Figures:
     found: dict[str, list[float | None]] = {name: [] for name in (*sides.bases, FLOOR) if name not in TOO_BIG}
     text = bytes(BULK_BYTES)
-    for _ in sides.rounds(ROUNDS):
+    for _ in sides.rounds(BULK_ROUNDS):
         for name, base in sides.bases.items():
             if name in found and None not in found[name]:
                 found[name].append(base.bulk(BULK_COUNT, BULK_BYTES, PATIENCE_S[name]))

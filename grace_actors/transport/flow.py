@@ -7,8 +7,8 @@ waits without any progress reads on, twice as much each time, up to INBOX_MOST.
 
 from __future__ import annotations
 
-OUT_HIGH = 512 * 1024
-OUT_LOW = 128 * 1024
+OUT_HIGH = 128 * 1024
+OUT_LOW = 32 * 1024
 INBOX_HIGH = 1024 * 1024
 INBOX_LOW = 256 * 1024
 INBOX_MOST = 64 * 1024 * 1024

@@ -44,11 +44,10 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._bulk) + len(self._control)
 
-    def put(self, source: Source, body: Any) -> None:
-        """Bulk."""
-        self._bulk.append((source, body))
-        if type(body) is bytes:
-            self.bytes += len(body) + _FRAME_OVERHEAD
+    def put(self, source: Source, bodies: list[Any]) -> None:
+        """Bulk, in the order of its sending."""
+        self._bulk.extend([(source, body) for body in bodies])
+        self.bytes += sum([len(body) + _FRAME_OVERHEAD for body in bodies if type(body) is bytes])
 
     def put_control(self, source: Source, position: int, body: Any, now: float) -> None:
         """Control, sent after `position` bulk messages of the same sender."""

@@ -11,7 +11,9 @@ from collections import deque
 from typing import Any
 
 from grace_actors.transport.frames import FrameReader, Lane
+from grace_actors.transport.inbox import Source
 
+_NOBODY = Source("")
 _RECV_BYTES = 256 * 1024
 _NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 _GATHER_FRAMES, _GATHER_BYTES = 256, 256 * 1024
@@ -31,9 +33,10 @@ class Outbox:
 
     def put(self, frame: tuple[bytes, ...], receipt: Any) -> None:
         """Queue a frame; `receipt` comes back from `written` or `abandon`."""
-        for buffer in frame[:-1]:
-            self._queue.append((buffer, None))
-            self.bytes += len(buffer)
+        if len(frame) > 1:
+            for buffer in frame[:-1]:
+                self._queue.append((buffer, None))
+                self.bytes += len(buffer)
         self._queue.append((frame[-1], receipt))
         self.bytes += len(frame[-1])
 
@@ -84,12 +87,14 @@ class Link:
         "path",
         "reader",
         "sock",
+        "source",
         "turn",
         "turn_sent",
     )
 
     def __init__(self, sock: socket.socket | None, path: str = "", lane: Lane = Lane.BULK) -> None:
         self.path, self.lane = path, lane
+        self.source = _NOBODY
         self.out = Outbox()
         self.reader = FrameReader()
         self.greeted = False  # whether it may send us frames

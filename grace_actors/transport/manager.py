@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from thespian.actors import ActorSystemMessage, ChildActorExited, PoisonMessage, ThespianWatch
+from thespian.actors import ActorExitRequest, ActorSystemMessage, ChildActorExited, PoisonMessage, ThespianWatch
 from thespian.system.multiprocCommon import MultiProcManager
 from thespian.system.transport import ReceiveEnvelope, SendStatus, TransmitIntent
 
@@ -91,6 +91,12 @@ class LeanManager(LeanSending, MultiProcManager):  # type: ignore[misc]
     def _was_told(self, child: Any) -> bool:
         """A child that says goodbye is also missed when its process ends: its parent hears it once."""
         return type(child.addressDetails) is SocketAddress and child not in self._children
+
+    def _registerChild(self, child: Any) -> None:  # noqa: N802 - Thespian's name
+        """A child that comes up while we end is told to end, too: Thespian would wait for it."""
+        super()._registerChild(child)
+        if hasattr(self, "_exiting"):
+            self._send_intent(TransmitIntent(child, ActorExitRequest(recursive=True)))
 
     def _childExited(self, child: Any) -> None:  # noqa: N802 - Thespian's name
         """Thespian forgets all children that are dead by now. Each is told when its own end is looked at."""

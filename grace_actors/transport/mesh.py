@@ -22,9 +22,11 @@ from grace_actors.transport.inbox import Source
 from grace_actors.transport.link import Link
 from grace_actors.transport.poller import BROKEN, READ, WRITE, Poller
 
+BULK, CONTROL = Lane.BULK, Lane.CONTROL
 _AT_ONCE = 8  # frames a turn that are written at once; the others are collected
 _COLLECT_BYTES = 32 * 1024
 _RETRY_S = 0.002
+_GONE_S, _GONE_MOST = 2.0, 256
 _NO_DESCRIPTOR_PAUSE_S = 0.002
 _log = logging.getLogger("grace.transport")
 
@@ -32,28 +34,30 @@ Frame = tuple[bytes, ...]
 
 
 class Mesh:
-    """`on_body(source, lane, position, body)` gets what arrives, `on_done(receipt, sent)` what becomes of each
-    frame, `on_lost(path)` a peer that is gone with all its links."""
+    """`on_bulk(source, bodies)` and `on_control(source, position, body)` get what arrives, `on_done(receipt, sent)`
+    what becomes of each frame, `on_lost(path)` a peer that is gone with all its links."""
 
     def __init__(
         self,
         at: str,
         token: bytes,
         poller: Poller,
-        on_body: Callable[[Source, Lane, int, bytes], None],
+        on_bulk: Callable[[Source, list[bytes]], None],
+        on_control: Callable[[Source, int, bytes], None],
         on_done: Callable[[Any, bool], None],
         on_lost: Callable[[str], None],
     ) -> None:
         self._token, self._poller = token, poller
-        self._on_body, self._on_done, self._on_lost = on_body, on_done, on_lost
+        self._on_bulk, self._on_control, self._on_done, self._on_lost = on_bulk, on_control, on_done, on_lost
         self._listener, self.path = sockets.listen(at)
         self._listener_fd = self._listener.fileno()
         poller.watch(self._listener_fd, READ)
         self._links: dict[int, Link] = {}
-        self._to: dict[Lane, dict[str, Link]] = {Lane.BULK: {}, Lane.CONTROL: {}}
+        self._to: tuple[dict[str, Link], dict[str, Link]] = ({}, {})  # by lane
         self._knocking: list[Link] = []  # their peer's backlog is full
         self._collected: list[Link] = []
         self.sources: dict[str, Source] = {}
+        self._gone: dict[str, float] = {}  # peers that were lost a moment ago, and until when they count as gone
         self._turn = 0
         self._reads_bulk = True
 
@@ -72,8 +76,8 @@ class Mesh:
         if link is None:
             self._on_done(receipt, False)
             return None
-        if lane is Lane.BULK:
-            self.source(path).sent += 1
+        if lane is BULK:
+            link.source.sent += 1
         link.out.put(frame, receipt)
         if link.is_full:
             return link
@@ -97,6 +101,8 @@ class Mesh:
                 self._write(link)
 
     def _open(self, path: str, lane: Lane) -> Link | None:
+        if self._is_gone(path):
+            return None
         link = Link(None, path, lane)
         try:
             sock = sockets.connect(path)
@@ -109,11 +115,28 @@ class Mesh:
             self._connected(link, sock)
         link.out.put((greeting(lane, self._token, self.path),), None)
         self._to[lane][path] = link
-        source = self.source(path)
-        source.links += 1
-        if lane is Lane.BULK:
-            source.sent = 0
+        self._belongs(link)
+        if lane is BULK:
+            link.source.sent = 0
         return link
+
+    def _lose(self, path: str) -> None:
+        if len(self._gone) >= _GONE_MOST:
+            del self._gone[next(iter(self._gone))]
+        self._gone[path] = time.monotonic() + _GONE_S
+
+    def _is_gone(self, path: str) -> bool:
+        """Whether a link to this peer broke a moment ago. The kernel ends a killed process's connections first and
+        lets others knock at its door for a while, where nobody will ever open."""
+        if path not in self._gone:
+            return False
+        now = time.monotonic()
+        self._gone = {path: until for path, until in self._gone.items() if until > now}
+        return path in self._gone
+
+    def _belongs(self, link: Link) -> None:
+        link.source = self.source(link.path)
+        link.source.links += 1
 
     def _connected(self, link: Link, sock: socket.socket) -> None:
         link.attach(sock)
@@ -142,7 +165,7 @@ class Mesh:
                 self._write(link)
 
     def _write(self, link: Link) -> None:
-        if link.lane is Lane.BULK and self._control_waits(link.path):
+        if link.lane is BULK and self._control_waits(link.path):
             link.is_held = True  # what was sent before goes before
             return
         was_full = link.is_full
@@ -153,15 +176,15 @@ class Mesh:
             self._deafen(link)
         elif link.is_full != was_full:
             self._watch(link)
-        if link.lane is Lane.CONTROL and not link.out:
+        if link.lane is CONTROL and not link.out:
             self._release(link.path)
 
     def _control_waits(self, path: str) -> bool:
-        control = self._to[Lane.CONTROL].get(path)
+        control = self._to[CONTROL].get(path)
         return control is not None and bool(control.out)
 
     def _release(self, path: str) -> None:
-        bulk = self._to[Lane.BULK].get(path)
+        bulk = self._to[BULK].get(path)
         if bulk is not None and bulk.is_held:
             bulk.is_held = False
             self._write(bulk)
@@ -169,6 +192,7 @@ class Mesh:
     def _deafen(self, link: Link) -> None:
         """The peer reads no more. What it wrote before is still read, up to the end of the stream."""
         link.is_full = False
+        self._lose(link.path)
         self._unmap(link)
         for receipt in link.out.abandon():
             self._on_done(receipt, False)
@@ -181,11 +205,11 @@ class Mesh:
         if reads != self._reads_bulk:
             self._reads_bulk = reads
             for link in list(self._links.values()):
-                if link.lane is Lane.BULK:
+                if link.lane is BULK:
                     self._watch(link)
 
     def _watch(self, link: Link) -> None:
-        reads = READ if self._reads_bulk or link.lane is Lane.CONTROL or not link.greeted else 0
+        reads = READ if self._reads_bulk or link.lane is CONTROL or not link.greeted else 0
         writes = WRITE if link.is_full else 0
         if link.fd >= 0:
             self._poller.watch(link.fd, reads | writes)
@@ -255,23 +279,20 @@ class Mesh:
         link.lane, link.path = read_greeting(body, self._token)
         link.greeted = True
         self._to[link.lane].setdefault(link.path, link)
-        source = self.source(link.path)
-        source.links += 1
-        if link.lane is Lane.BULK:
-            source.handled = 0
+        self._belongs(link)
+        if link.lane is BULK:
+            link.source.handled = 0
         self._watch(link)
 
     def _deliver(self, link: Link, bodies: list[bytes]) -> None:
-        source = self.source(link.path)
-        if link.lane is Lane.BULK:
-            for body in bodies:
-                self._on_body(source, Lane.BULK, 0, body)
+        if link.lane is BULK:
+            self._on_bulk(link.source, bodies)
             return
         for body in bodies:
             if len(body) < POSITION.size:
                 _log.warning("a control frame of %d bytes from %s was dropped", len(body), link.path)
                 continue
-            self._on_body(source, Lane.CONTROL, POSITION.unpack_from(body)[0], body[POSITION.size :])
+            self._on_control(link.source, POSITION.unpack_from(body)[0], body[POSITION.size :])
 
     # ---- the end --------------------------------------------------------------------------------
 
@@ -288,20 +309,20 @@ class Mesh:
             self._knocking.remove(link)
         self._unmap(link)
         unsent = link.close()
-        if link.lane is Lane.CONTROL:
+        if link.lane is CONTROL:
             self._release(link.path)
         if link.path:
-            source = self.source(link.path)
-            source.links -= 1
-            if source.links <= 0:
+            link.source.links -= 1
+            if link.source.links <= 0:
                 del self.sources[link.path]
+                self._lose(link.path)
                 self._on_lost(link.path)
         for receipt in unsent:
             self._on_done(receipt, False)
 
     def forget(self, path: str) -> None:
         """Close the links to a peer: it is known to be gone, or counts as gone."""
-        for links in self._to.values():
+        for links in self._to:
             if path in links:
                 self._drop(links[path])
 
@@ -311,7 +332,7 @@ class Mesh:
             for receipt in link.close():
                 self._on_done(receipt, False)
         self._links.clear()
-        for links in self._to.values():
+        for links in self._to:
             links.clear()
         sockets.forget(self.path)
         self._listener.close()
@@ -328,7 +349,7 @@ class Mesh:
     @property
     def unsent(self) -> int:
         """Buffers that wait to be written, over all links."""
-        return sum(len(link.out) for links in self._to.values() for link in links.values())
+        return sum(len(link.out) for links in self._to for link in links.values())
 
     def owns(self, fd: int) -> bool:
         """Whether this descriptor is one of ours."""

@@ -60,7 +60,7 @@ class RunLoop(wakeupTransportBase):  # type: ignore[misc]
     def __init__(self, at: str, token: bytes) -> None:
         super().__init__()
         self._poller, self._inbox, self._flow = new_poller(), Inbox(), flow.Flow()
-        self._mesh = Mesh(at, token, self._poller, self._arrived, self._done, self._lost)
+        self._mesh = Mesh(at, token, self._poller, self._inbox.put, self._control_arrived, self._done, self._lost)
         self.myAddress = ActorAddress(SocketAddress(self._mesh.path))
         self._myself = Source(self._mesh.path)
         self._myself.address = self.myAddress
@@ -80,11 +80,8 @@ class RunLoop(wakeupTransportBase):  # type: ignore[misc]
 
     # ---- what comes from the connections ----------------------------------------------------------
 
-    def _arrived(self, source: Source, lane: Lane, position: int, body: bytes) -> None:
-        if lane is Lane.BULK:
-            self._inbox.put(source, body)
-        else:
-            self._inbox.put_control(source, position, body, time.monotonic())
+    def _control_arrived(self, source: Source, position: int, body: bytes) -> None:
+        self._inbox.put_control(source, position, body, time.monotonic())
 
     def _done(self, receipt: Any, sent: bool) -> None:
         receipt.tx_done(SendStatus.Sent if sent else SendStatus.DeadTarget)
@@ -96,7 +93,7 @@ class RunLoop(wakeupTransportBase):  # type: ignore[misc]
     def _put_own(self, message: Any, lane: Lane) -> None:
         if lane is Lane.BULK:
             self._myself.sent += 1
-            self._inbox.put(self._myself, Own(message))
+            self._inbox.put(self._myself, [Own(message)])
         else:
             self._inbox.put_control(self._myself, self._myself.sent, Own(message), time.monotonic())
 
@@ -214,10 +211,10 @@ class RunLoop(wakeupTransportBase):  # type: ignore[misc]
         while (envelope := self._next(now)) is not None:
             if handler is None:
                 return envelope
-            result = Thespian__Run_HandlerResult(handler(envelope))
+            result = handler(envelope)
             self._mesh.end_turn()
             if not result:
-                return result
+                return Thespian__Run_HandlerResult(result)
             if self._abort is not None:
                 return None
             now = time.monotonic()
@@ -294,6 +291,7 @@ class RunLoop(wakeupTransportBase):  # type: ignore[misc]
         if self._is_waiting or self._is_looking:
             return
         self._is_waiting = True
+        self._mesh.end_turn()  # what is collected need not wait
         try:
             least, progress_at = link.out.bytes, time.monotonic()
             while link.out.bytes > flow.OUT_LOW:

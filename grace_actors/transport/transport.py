@@ -7,9 +7,9 @@ or was in the inbox of a peer that died; no thread but the one that runs touches
 
 from __future__ import annotations
 
-import pickle
-import threading
 import time
+from pickle import HIGHEST_PROTOCOL, dumps
+from threading import get_ident
 from typing import Any
 
 from thespian.actors import ActorAddress
@@ -26,6 +26,7 @@ from grace_actors.transport.sockets import Place
 PLACE = "Grace Place"
 """The capability that says where the endpoints of the system listen: a `Place`."""
 
+CONTROL = Lane.CONTROL
 _THREADS_MOST = 1000
 _THREADS_STEP_S = 0.001
 
@@ -125,27 +126,27 @@ class GraceTransport(RunLoop):
         """Send as soon as the kernel takes it; waits when too much waits for this receiver already.
         Raises CannotPickleAddress for a child whose address is not known yet (Thespian keeps the message),
         FrameTooLarge, and whatever pickling raises."""
-        if manager is not None and not _is_prepared(manager, intent):
+        if type(intent.targetAddr.addressDetails) is not SocketAddress and not _is_prepared(manager, intent):
             return
-        message = intent.message
+        message, path = intent.message, intent.targetAddr.addressDetails.path
         if type(message) is Thespian__UpdateWork:
             intent.tx_done(SendStatus.Sent)
             return
-        path, lane = intent.targetAddr.addressDetails.path, lane_of(message)
+        lane = lane_of(message)
         if path == self._mesh.path:
             self._put_own(message, lane)
-            if self._runner != threading.get_ident():
+            if self._runner != get_ident():
                 self._poller.wake()
             intent.tx_done(SendStatus.Sent)
             return
-        payload = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-        if self._runner == threading.get_ident():
+        payload = dumps(message, HIGHEST_PROTOCOL)
+        if self._runner == get_ident():
             self._send(path, lane, payload, intent)
         else:
             self._send_from_thread(path, lane, payload, intent)
 
     def _send(self, path: str, lane: Lane, payload: bytes, intent: Any) -> None:
-        if lane is Lane.CONTROL:
+        if lane is CONTROL:
             source = self._mesh.sources.get(path)
             position = POSITION.pack(source.sent if source is not None else 0)
             self._mesh.send(path, lane, encode(payload, position), intent)
@@ -168,9 +169,8 @@ class GraceTransport(RunLoop):
 
 
 def _is_prepared(manager: Any, intent: Any) -> bool:
-    """False when the message must not be sent at all. Raises CannotPickleAddress."""
-    if type(intent.targetAddr.addressDetails) is SocketAddress:
-        return True  # nothing to look up: this transport records no dead addresses with the manager
+    """Looks up the address of a child. An address of ours needs that not: this transport records no dead ones with
+    the manager. False when the message must not be sent at all. Raises CannotPickleAddress."""
     target, message = manager.prepMessageSend(intent.targetAddr, intent.message)
     if message is SendStatus.DeadTarget:
         intent.tx_done(SendStatus.Sent)  # a notice to the dead about the dead: dropped, as Thespian asks

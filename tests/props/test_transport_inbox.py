@@ -38,7 +38,7 @@ class InboxMachine(RuleBasedStateMachine):
         number = self.bulk_arrived[sender]
         self.bulk_arrived[sender] += 1
         self.arrival.append((sender, number))
-        self.inbox.put(self.sources[sender], b"B%d" % number)
+        self.inbox.put(self.sources[sender], [b"B%d" % number])
 
     @rule(sender=st.integers(0, SENDERS - 1))
     def control_arrives(self, sender: int) -> None:

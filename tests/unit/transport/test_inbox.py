@@ -15,14 +15,14 @@ def bodies(inbox: Inbox, now: float) -> list[bytes]:
 def test_control_overtakes_the_bulk_of_others() -> None:
     inbox, flooder, parent = Inbox(), Source("flooder"), Source("parent")
     for number in range(3):
-        inbox.put(flooder, b"%d" % number)
+        inbox.put(flooder, [b"%d" % number])
     inbox.put_control(parent, 0, b"stop", now=0.0)
     assert bodies(inbox, 0.0) == [b"stop", b"0", b"1", b"2"]
 
 
 def test_control_waits_for_what_its_own_sender_sent_before() -> None:
     inbox, sender = Inbox(), Source("child")
-    inbox.put(sender, b"result")
+    inbox.put(sender, [b"result"])
     inbox.put_control(sender, 1, b"exited", now=0.0)
     assert bodies(inbox, 0.0) == [b"result", b"exited"]
 
@@ -31,14 +31,14 @@ def test_control_waits_for_earlier_bulk_that_is_still_on_its_way() -> None:
     inbox, sender = Inbox(), Source("child")
     inbox.put_control(sender, 1, b"exited", now=0.0)
     assert bodies(inbox, 0.0) == []
-    inbox.put(sender, b"result")
+    inbox.put(sender, [b"result"])
     assert bodies(inbox, 0.0) == [b"result", b"exited"]
 
 
 def test_control_that_has_waited_long_enough_overtakes_its_own_senders_bulk() -> None:
     inbox, sender = Inbox(), Source("parent")
     for number in range(3):
-        inbox.put(sender, b"%d" % number)
+        inbox.put(sender, [b"%d" % number])
     inbox.put_control(sender, 3, b"stop", now=0.0)
     assert inbox.take(0.0) == (sender, b"0")
     assert inbox.next_due() == PATIENCE_S
@@ -56,7 +56,7 @@ def test_control_of_one_sender_keeps_its_order_while_that_of_another_passes() ->
 
 def test_bytes_are_counted_in_and_out() -> None:
     inbox, sender = Inbox(), Source("a")
-    inbox.put(sender, b"x" * 1000)
+    inbox.put(sender, [b"x" * 1000])
     assert inbox.bytes >= 1000
     inbox.take(0.0)
     assert inbox.bytes == 0

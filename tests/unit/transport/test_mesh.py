@@ -16,7 +16,6 @@ import pytest
 
 from grace_actors.transport import sockets
 from grace_actors.transport.frames import Lane, encode
-from grace_actors.transport.inbox import Source
 from grace_actors.transport.mesh import Mesh
 from grace_actors.transport.poller import EpollPoller, Poller, SelectorPoller
 from grace_actors.transport.sockets import Place
@@ -34,11 +33,14 @@ class End:
         self.done: list[tuple[object, bool]] = []
         self.lost: list[str] = []
         self.mesh = Mesh(
-            place.fresh(), token, poller, self._body, lambda r, s: self.done.append((r, s)), self.lost.append
+            place.fresh(),
+            token,
+            poller,
+            lambda source, bodies: self.got.extend((source.path, Lane.BULK, 0, body) for body in bodies),
+            lambda source, position, body: self.got.append((source.path, Lane.CONTROL, position, body)),
+            lambda receipt, sent: self.done.append((receipt, sent)),
+            self.lost.append,
         )
-
-    def _body(self, source: Source, lane: Lane, position: int, body: bytes) -> None:
-        self.got.append((source.path, lane, position, body))
 
     def send(self, to: End, body: bytes, lane: Lane = Lane.BULK) -> None:
         prefix = struct.pack("!Q", 5) if lane is Lane.CONTROL else b""
@@ -149,6 +151,18 @@ def test_a_frame_for_nobody_fails_and_a_lost_peer_is_told_after_its_last_words(n
     until(lambda: a.done[-1] == (b"to nobody", False), a)
     a.send(c, b"alive")
     until(lambda: bool(c.got), a, c)
+
+
+def test_a_peer_whose_connection_broke_is_not_called_again_though_its_door_still_opens(new_end: Maker) -> None:
+    """It used to be: a killed process's listener let in, and what was written there was lost without a word."""
+    a, b = new_end(), new_end()
+    a.send(b, b"hello")
+    until(lambda: bool(b.got), a, b)
+    for link in list(b.mesh._links.values()):
+        b.mesh._drop(link)
+    until(lambda: a.lost == [b.mesh.path], a)
+    a.send(b, b"to the dying")
+    assert a.done[-1] == (b"to the dying", False)
 
 
 def test_who_knows_not_the_token_is_refused_unread(
