@@ -129,6 +129,7 @@ class Guard:
         os.environ[MARK] = f"{self._home.root}:{os.getpid()}"
         os.environ.setdefault("THESPLOG_FILE", str(self._home.logs / "thespian.log"))
         lifeline.install()
+        lifeline.widen_files()
         lifeline.adopt_orphans()
         read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 from pathlib import Path
 
@@ -18,6 +19,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
 _installed = _armed = False
 _parent = 0
+_files: tuple[int, int] | None = None
 
 
 def _prctl(option: int, value: int) -> None:
@@ -32,9 +34,21 @@ def arm(parent: int, signum: int = signal.SIGKILL) -> None:
         os._exit(0)
 
 
+def widen_files() -> None:
+    """As many open files as the system allows: a supervisor holds two or three for each child. Commands get back
+    what was the limit before (`before_exec`), since some of them use `select`, which ends at 1024."""
+    global _files
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _files = (soft, hard)
+    with contextlib.suppress(ValueError, OSError):  # forbidden: the limit stays as it is
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def before_exec(parent: int) -> None:
     """In a fork that is about to become a command: die with `parent`, and start with default signals (those
-    an actor ignores would stay ignored)."""
+    an actor ignores would stay ignored) and the operator's limit of open files."""
+    if _files is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, _files)
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     arm(parent)

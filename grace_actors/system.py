@@ -34,12 +34,14 @@ from grace_actors.gateway import Gateway
 from grace_actors.home import Home
 from grace_actors.kernel import Data
 from grace_actors.outside import Outside
+from grace_actors.transport import sockets
 from grace_actors.transport.base import start as start_actor_system
 from grace_actors.version import __version__
 from supervisors.loader import Tree
 
 DIED_STATUS, GAVE_UP_STATUS = 75, 69
 _LISTEN = timedelta(seconds=1)
+SWEEP_EVERY_S = 60.0
 LOOK_EVERY_S, UNANSWERED_MOST = 4.0, 4
 """The admin and the root supervisor have no supervisor: both are asked for a sign of life, and one that leaves
 that many questions unanswered is hung."""
@@ -73,7 +75,7 @@ class System:
         self.up: set[str] = set()
         self.root_pid = self.admin_pid = 0
         self._unanswered = {"the admin": 0, "the root supervisor": 0}
-        self._looked_at = time.monotonic()
+        self._looked_at = self._swept_at = time.monotonic()
         self._link_lock = threading.Lock()
         self._event_numbers = itertools.count(1)
         self._emit_lock = threading.Lock()
@@ -180,6 +182,9 @@ class System:
             return
         self._looked_at = now
         self._say_alive()
+        if now - self._swept_at > SWEEP_EVERY_S:
+            self._swept_at = now
+            sockets.sweep(self.transport.place.directory)
         questions = {"the admin": (self.transport._adminAddr, QueryExists())}
         if self.root_pid:
             questions["the root supervisor"] = (self.root_address, wire.Heartbeat(1))

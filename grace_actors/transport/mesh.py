@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from grace_actors.transport import sockets
+from grace_actors.transport.departed import Departed
 from grace_actors.transport.frames import POSITION, FrameTooLarge, Lane, NotOurs, greeting, read_greeting
 from grace_actors.transport.inbox import Source
 from grace_actors.transport.link import Link
@@ -26,7 +27,6 @@ BULK, CONTROL = Lane.BULK, Lane.CONTROL
 _AT_ONCE = 8  # frames a turn that are written at once; the others are collected
 _COLLECT_BYTES = 32 * 1024
 _RETRY_S = 0.002
-_GONE_S, _GONE_MOST = 2.0, 256
 _NO_DESCRIPTOR_PAUSE_S = 0.002
 _log = logging.getLogger("grace.transport")
 
@@ -57,7 +57,7 @@ class Mesh:
         self._knocking: list[Link] = []  # their peer's backlog is full
         self._collected: list[Link] = []
         self.sources: dict[str, Source] = {}
-        self._gone: dict[str, float] = {}  # peers that were lost a moment ago, and until when they count as gone
+        self._departed = Departed()
         self._turn = 0
         self._reads_bulk = True
 
@@ -101,8 +101,10 @@ class Mesh:
                 self._write(link)
 
     def _open(self, path: str, lane: Lane) -> Link | None:
-        if self._is_gone(path):
-            return None
+        if path in self._departed:
+            self._departed.forget_old(time.monotonic())
+            if path in self._departed:
+                return None
         link = Link(None, path, lane)
         try:
             sock = sockets.connect(path)
@@ -119,20 +121,6 @@ class Mesh:
         if lane is BULK:
             link.source.sent = 0
         return link
-
-    def _lose(self, path: str) -> None:
-        if len(self._gone) >= _GONE_MOST:
-            del self._gone[next(iter(self._gone))]
-        self._gone[path] = time.monotonic() + _GONE_S
-
-    def _is_gone(self, path: str) -> bool:
-        """Whether a link to this peer broke a moment ago. The kernel ends a killed process's connections first and
-        lets others knock at its door for a while, where nobody will ever open."""
-        if path not in self._gone:
-            return False
-        now = time.monotonic()
-        self._gone = {path: until for path, until in self._gone.items() if until > now}
-        return path in self._gone
 
     def _belongs(self, link: Link) -> None:
         link.source = self.source(link.path)
@@ -192,7 +180,7 @@ class Mesh:
     def _deafen(self, link: Link) -> None:
         """The peer reads no more. What it wrote before is still read, up to the end of the stream."""
         link.is_full = False
-        self._lose(link.path)
+        self._departed.add(link.path, time.monotonic())
         self._unmap(link)
         for receipt in link.out.abandon():
             self._on_done(receipt, False)
@@ -315,7 +303,7 @@ class Mesh:
             link.source.links -= 1
             if link.source.links <= 0:
                 del self.sources[link.path]
-                self._lose(link.path)
+                self._departed.add(link.path, time.monotonic())
                 self._on_lost(link.path)
         for receipt in unsent:
             self._on_done(receipt, False)

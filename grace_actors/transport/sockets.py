@@ -155,6 +155,28 @@ def forget(path: str, pid: int | None = None) -> None:
                 file.unlink(missing_ok=True)
 
 
+def sweep(directory: str) -> None:
+    """Remove the files of processes that are gone. Most are removed by the parent that missed its child; those of a
+    killed parent's children have nobody else."""
+    if not directory:
+        return
+    for file in Path(directory).glob("*.*"):
+        pid = file.name.partition(".")[0]
+        with contextlib.suppress(OSError):
+            if pid.isdecimal() and not _lives(int(pid)):
+                file.unlink()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _split(path: str) -> tuple[str, int]:
     host, _, port = path.removeprefix(TCP_PREFIX).rpartition(":")
     return host, int(port)
