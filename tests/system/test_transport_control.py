@@ -155,7 +155,8 @@ defaults: {{start_timeout: 20s, shutdown: 1s}}
 children:
   - {{id: toiler, kernel: "tests.harness.transport:Toiler", with: {{board: "{board}"}},
       heartbeat: {{interval: 300ms, misses: 3}}}}
-  - {{id: flooder, kernel: "tests.harness.transport:Flooder", with: {{board: "{board}"}}}}
+  - {{id: flooder, kernel: "tests.harness.transport:Flooder", with: {{board: "{board}"}},
+      heartbeat: {{interval: 300ms, misses: 3}}}}
 """
 
 
@@ -187,3 +188,24 @@ def test_a_flooded_kernel_answers_heartbeats_and_is_stopped_within_its_limit(
         assert running.events(type="child.hung", subject="toiler") == []
     finally:
         board[Cell.STOP] = 1
+
+
+def test_a_kernel_whose_send_waits_is_not_taken_for_hung_and_ends_in_order(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    board = Board(str(tmp_path / "board"))
+    (tmp_path / "tree.yaml").write_text(TREE.format(board=board.path))
+    running = start(tmp_path / "tree.yaml")
+    running.wait_running()
+    pid = running.node("flooder")["pid"]
+    flood = {"name": "flooder", "verb": "flood", "args": {"to": "toiler", "count": QUEUED}}
+    running.client.call("ask", flood)
+    wait_for(lambda: board[Cell.GOT] > 3_000, "it has been in one handler for more than three of its limits")
+    assert running.node("flooder")["pid"] == pid
+    assert board[Cell.SENT] < QUEUED, "it is still in that handler"
+    running.call("stop", name="flooder")
+    wait_for(lambda: running.node("flooder")["state"] == "stopped", "flooder is stopped")
+    (end,) = running.events(type="child.stopped", subject="flooder")
+    assert (end["data"]["context"], end["data"]["kind"]) == ("shutdown", "shutdown"), end
+    assert running.events(type="child.hung", subject="flooder") == []
+    assert board[Cell.SENT] < QUEUED
