@@ -39,6 +39,7 @@ class Incarnation:
     group: int = 0
     socket_path: str = ""
     pulse: Pulse | None = None
+    spoke_at: float | None = None
     reaped_at: float | None = None
 
     @property
@@ -62,6 +63,10 @@ class Incarnation:
                 os.killpg(self.group, signum)
             return
         self.signal(signum)
+
+    def is_ending(self, now: float) -> bool:
+        """Whether it lives but its end is to be expected: it has said its last words, or closed their pipe."""
+        return self.spoke_at is not None and now - self.spoke_at < LINGER_S
 
     def gone(self, now: float) -> bool:
         """True once it is completely gone, or has lingered too long."""

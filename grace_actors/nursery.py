@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 KERNEL = "grace_actors.kernel_actor.KernelActor"
 SPARE = "spare"
 CALM_S = 0.05
+SERIES_S = 0.05
+"""Starts that follow each other so closely are a series."""
 AHEAD = 2
 """Spares in a series of starts: one that wakes while the other one begins."""
 
@@ -44,6 +47,7 @@ class Nursery:
         self._is_busy = is_busy  # more children are about to be started
         self._spares: deque[Body] = deque()
         self._settling = False
+        self._spawned_at = -SERIES_S
 
     def spawn(self, birth: births.Birth, actor_class: str) -> Body | None:
         """A child that begins its life now; None when the system refuses a process."""
@@ -61,7 +65,9 @@ class Nursery:
     def _provide(self, birth: births.Birth) -> None:
         """In a series of starts at once, so that one child wakes while the one before it begins; a lone restart
         has the processor to itself first."""
-        if self._is_busy():
+        now = time.monotonic()
+        is_series, self._spawned_at = now - self._spawned_at < SERIES_S, now
+        if is_series and self._is_busy():
             self._parent.after(0.0, lambda: self._fill(birth, AHEAD))
         if not self._settling:
             self._settling = True

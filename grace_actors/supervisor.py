@@ -138,7 +138,7 @@ class SupervisorActor(Actor):
             return
         inc = Incarnation(child, gen, kind, body.address, body.process, body.words, shown_pid=body.process.pid)
         self.living[child] = inc
-        self.watch(body.words.fd, self._reap)
+        self.watch(body.words.fd, lambda: self._spoke(inc))
 
     def _stop(self, child: str, gen: int, how: m.StopHow) -> None:
         inc = self.living.get(child)
@@ -154,15 +154,19 @@ class SupervisorActor(Actor):
             case m.StopHow.KILL:
                 inc.signal(signal.SIGKILL)
 
-    def _reap(self) -> None:
-        """Somebody died: tell the core of those that are completely gone, look again for the others.
+    def _spoke(self, inc: Incarnation) -> None:
+        """Last words, or the end of the pipe: its process is about to end. To go on watching would only take the
+        processor from it, since the end of a pipe stays readable."""
+        self.unwatch(inc.words.fd)
+        inc.spoke_at = time.monotonic()
+        self._reap()
 
-        Called for the end of a pipe, and for Thespian's notice. The notice alone is not enough: Thespian drops
-        that of a child that dies while the exit of another one is being handled.
-        """
+    def _reap(self) -> None:
+        """Somebody died: tell the core of those that are completely gone, look again for the others."""
         now, waiting = time.monotonic(), False
         for name, inc in list(self.living.items()):
             if inc.is_alive:
+                waiting |= inc.is_ending(now)
                 continue
             if not inc.gone(now):
                 waiting = True
