@@ -70,17 +70,22 @@ class Mesh:
             found = self.sources[path] = Source(path)
         return found
 
-    def send(self, path: str, lane: Lane, frame: Frame, receipt: Any) -> Link | None:
-        """Write or queue one frame. None when nobody listens there (the receipt is handed to `on_done`)."""
+    def waiting_for(self, path: str) -> int:
+        """Bytes of bulk that wait to be written to this peer."""
+        link = self._to[BULK].get(path)
+        return 0 if link is None else link.out.bytes
+
+    def send(self, path: str, lane: Lane, frame: Frame, receipt: Any) -> None:
+        """Write or queue one frame. When nobody listens there, `on_done` hears it at once."""
         link = self._to[lane].get(path) or self._open(path, lane)
         if link is None:
             self._on_done(receipt, False)
-            return None
+            return
         if lane is BULK:
             link.source.sent += 1
         link.out.put(frame, receipt)
         if link.is_full:
-            return link
+            return
         if link.turn != self._turn:
             link.turn, link.turn_sent = self._turn, 0
         link.turn_sent += 1
@@ -89,7 +94,6 @@ class Mesh:
         elif not link.is_collected:
             link.is_collected = True
             self._collected.append(link)
-        return link
 
     def end_turn(self) -> None:
         """The handler has returned: what was collected leaves."""

@@ -35,7 +35,6 @@ from grace_actors.transport import flow
 from grace_actors.transport.addresses import PeerLost, SocketAddress
 from grace_actors.transport.frames import Lane
 from grace_actors.transport.inbox import Inbox, Source
-from grace_actors.transport.link import Link
 from grace_actors.transport.mesh import Mesh
 from grace_actors.transport.poller import READ, new_poller
 
@@ -267,6 +266,7 @@ class RunLoop(wakeupTransportBase):  # type: ignore[misc]
                 self._from_threads.popleft()()
         finally:
             self._is_looking = False
+        self._mesh.end_turn()  # what was sent meanwhile, for a thread or as a dead letter
         self._regulate()
 
     def _regulate(self) -> None:
@@ -286,22 +286,22 @@ class RunLoop(wakeupTransportBase):  # type: ignore[misc]
 
     # ---- waiting inside a send ----------------------------------------------------------------------
 
-    def wait_for_room(self, link: Link) -> None:
-        """Too much waits for one receiver: the sender waits until most of it has left, or the receiver is gone."""
+    def wait_for_room(self, path: str) -> None:
+        """Too much waits for this receiver: the sender waits until most of it has left, or the receiver is gone."""
         if self._is_waiting or self._is_looking:
             return
         self._is_waiting = True
         self._mesh.end_turn()  # what is collected need not wait
         try:
-            least, progress_at = link.out.bytes, time.monotonic()
-            while link.out.bytes > flow.OUT_LOW:
+            least, progress_at = self._mesh.waiting_for(path), time.monotonic()
+            while (waiting := self._mesh.waiting_for(path)) > flow.OUT_LOW:
                 self._look(flow.STEP_S)
                 now = time.monotonic()
-                if link.out.bytes < least:
-                    least, progress_at = link.out.bytes, now
+                if waiting < least:
+                    least, progress_at = waiting, now
                 elif now - progress_at > flow.GIVE_UP_S:
-                    _log.error("%s took nothing for %g s and counts as gone", link.path, flow.GIVE_UP_S)
-                    self._mesh.forget(link.path)
+                    _log.error("%s took nothing for %g s and counts as gone", path, flow.GIVE_UP_S)
+                    self._mesh.forget(path)
                 else:
                     self._flow.stalled(self._inbox.bytes)
                 self._answer_urgent()

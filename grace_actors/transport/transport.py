@@ -151,15 +151,17 @@ class GraceTransport(RunLoop):
             position = POSITION.pack(source.sent if source is not None else 0)
             self._mesh.send(path, lane, encode(payload, position), intent)
             return
-        link = self._mesh.send(path, lane, encode(payload), intent)
-        if link is not None and link.out.bytes > flow.OUT_HIGH and self._waits_for_room:
-            self.wait_for_room(link)
+        frame = encode(payload)
+        if self._mesh.waiting_for(path) > flow.OUT_HIGH and self._waits_for_room:
+            self.wait_for_room(path)
+        self._mesh.send(path, lane, frame, intent)
 
     def _send_from_thread(self, path: str, lane: Lane, payload: bytes, intent: Any) -> None:
         """Connections belong to the thread that runs. While none runs, the caller may use them."""
         with self._turns:
             if not self._runner:
                 self._send(path, lane, payload, intent)
+                self._mesh.end_turn()
                 return
         encode(payload)  # what is too large is told to the caller
         while len(self._from_threads) >= _THREADS_MOST:
