@@ -1,19 +1,22 @@
 """The seven phases of a boot, run against the live tree and timed.
 
 Conducts and measures; the tree starts itself (the supervisors decide the order). A phase that has nothing
-to do in a user's tree says so and passes. Invariant: `ready_s` counts from the start of the guard process
-to the moment every child was ready.
+to do in a user's tree says so and passes. A child that the tree started without is told, and is no reason
+not to run. Invariant: `ready_s` counts from the start of the guard process to the moment every other child was ready.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from grace_actors.errors import GraceError
+from grace_actors.doctor import walk
+from grace_actors.errors import GraceError, TimedOut
 from grace_actors.home import read_json_object
 from grace_actors.kernel import Data
 from grace_actors.preflight import attest, run_checks
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
     from grace_actors.outside import Outside
     from grace_actors.system import System
 
-BOOT_BUDGET_S, ENDPOINT_S = 90.0, 5.0
+BOOT_BUDGET_S, ENDPOINT_S, SETTLE_S = 90.0, 5.0, 5.0
+"""`SETTLE_S`: how long the boot looks what becomes of children whose start failed. They are tried further after it."""
 _NAMES = ("pre_flight", "core", "kernels", "endpoints", "contracts", "open", "attestation")
 
 
@@ -37,6 +41,7 @@ class Boot:
         self._system = system
         self._phases: list[Data] = []
         self._ready_s: float | None = None
+        self._down: Counter[str] = Counter()
         self._attested = attest(system.plan.home.root, system.plan.tree.source)
 
     def info(self) -> Data:
@@ -85,9 +90,10 @@ class Boot:
         kind = "system.recovered" if system.plan.is_recovery else "boot.completed"
         total = sum(1 for _ in system.plan.tree.children())
         failed = [phase["name"] for phase in self._phases if not phase["ok"]]
-        running = len(system.up)
-        system.tell_guard({"boot": "done", "ready_s": self._ready_s, "running": running, "total": total, "ok": ok})
-        system.emit(kind, system.plan.tree.root.name, {"ready_s": self._ready_s, "failed_phases": failed})
+        counts = {"ready_s": self._ready_s, "running": len(system.up), "total": total, "down": dict(self._down)}
+        system.tell_guard({"boot": "done", "ok": ok, **counts})
+        data = {"ready_s": self._ready_s, "failed_phases": failed, "down": dict(self._down)}
+        system.emit(kind, system.plan.tree.root.name, data)
 
     # ---- the phases -----------------------------------------------------------------------------------
 
@@ -119,7 +125,12 @@ class Boot:
             time.sleep(0.002)
 
     def _has(self, name: str) -> bool:
-        return name in self._system.up
+        """Whether the tree has a child of this name. Raises Failed when it has, but started without it."""
+        if name in self._system.up:
+            return True
+        if any(child.id == name for child in self._system.plan.tree.children()):
+            raise Failed(f"{name} does not run")
+        return False
 
     def _endpoints_answer(self) -> str:
         if not self._has("api_server"):
@@ -133,10 +144,7 @@ class Boot:
 
     def _contracts_hold(self, outside: Outside) -> str:
         held = ["status"]
-        outside.ask("status", "wait_for", {"state": "running", "timeout_s": 10.0}, timeout_s=12.0)
-        kernels = outside.ask("status", "status", {}, timeout_s=5.0)["kernels"]
-        if kernels["running"] != kernels["total"]:
-            raise Failed(f"{kernels['running']} of {kernels['total']} kernels run")
+        self._all_run(outside)
         for name in ("message_bus", "immutable_log", "signature"):
             if self._has(name):
                 checks = outside.ask(name, "ready", {}, timeout_s=5.0)["checks"]
@@ -145,6 +153,16 @@ class Boot:
                     raise Failed(f"{name} does not keep {', '.join(failed)}")
                 held.append(name)
         return f"{', '.join(held)} hold"
+
+    def _all_run(self, outside: Outside) -> None:
+        """Raises Failed naming each child that does not run, once it is clear what became of it."""
+        with contextlib.suppress(TimedOut):  # then it is told as what it is now
+            outside.ask("status", "wait_for", {"state": "settled", "timeout_s": SETTLE_S}, timeout_s=SETTLE_S + 2.0)
+        nodes = walk(outside.ask("status", "status", {}, timeout_s=5.0)["tree"])
+        down = [node for node in nodes if node["state"] != "running" and not _has_ended_well(node)]
+        self._down = Counter(node["state"] for node in down)
+        if down:
+            raise Failed("; ".join(_told(node) for node in down))
 
     def _open(self, outside: Outside) -> str:
         if not self._has("message_bus"):
@@ -158,6 +176,16 @@ class Boot:
         if changed:
             raise Failed(f"changed during boot: {', '.join(changed)}")
         return f"{len(now)} files unchanged"
+
+
+def _has_ended_well(node: Data) -> bool:
+    """A transient child that has done its work."""
+    return bool(node["state"] == "stopped" and (node["last_exit"] or {}).get("reason") == "normal")
+
+
+def _told(node: Data) -> str:
+    why = node["does"] if node["state"] == "waiting" else (node["last_exit"] or {}).get("reason")
+    return f"{node['name']} {node['state']}" + (f" ({why})" if why else "")
 
 
 def _get(url: str) -> None:

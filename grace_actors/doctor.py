@@ -44,7 +44,7 @@ def _all_running(tree: Data) -> tuple[bool, str]:
 
 def _registered(tree: Data, outside: Outside) -> tuple[bool, str]:
     known = set(outside.ask("registry", "names", {}, timeout_s=5.0))
-    missing = [node["name"] for node in walk(tree) if node["name"] not in known]
+    missing = [node["name"] for node in walk(tree) if node["pid"] and node["name"] not in known]
     return not missing, f"not registered: {', '.join(missing)}" if missing else f"{len(known)} names"
 
 

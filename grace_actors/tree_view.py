@@ -40,6 +40,7 @@ def _child(sup: SupervisorActor, slot: ChildView) -> Data:
     inc = sup.living.get(slot.id)
     pulse = inc.pulse if inc else None
     state = str(slot.state)
+    waits_for = f"waits for {', '.join(slot.waits_for)}" if slot.waits_for else None
     return {
         "id": slot.id,
         "kind": kind_of(spec),
@@ -49,7 +50,7 @@ def _child(sup: SupervisorActor, slot: ChildView) -> Data:
         "restarts": slot.restarts,
         "started_at": inc.started_at if inc else None,
         "last_exit": _last_exit(slot.last_exit, sup.exit_times.get(slot.id)),
-        "does": pulse.does if pulse else None,
+        "does": pulse.does if pulse else waits_for,
         "mailbox": pulse.mailbox if pulse else None,
         "degraded": list(pulse.degraded) if pulse else [],
         "critical": spec.critical,

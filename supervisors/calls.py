@@ -214,7 +214,7 @@ class Calls:
     def _reset(self, ask: Ask, slot: Slot) -> None:
         self._engine.renew_budget(slot)
         slot.attempt = 0
-        if slot.state in HELD:
+        if slot.state in HELD or slot.state is SlotState.WAITING:
             self._start_by_hand(ask, slot)
         else:
             ask.answer("ok", None, slot.id)

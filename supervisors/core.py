@@ -6,8 +6,9 @@ Invariant: `handle` never waits, never raises for what the world does, and retur
 
 Departures from OTP, all tested beside OTP's statements: windows below a second; StopRequested pre-empts a start;
 `start_timeout_s`; delays (`Backoff`) inside the core; `restart_child` during a delay starts now; a group member that
-leaves its retry does not strand later siblings. With `strict_otp` the last one is switched off, and without the fields
-that only Grace has, the traces equal those of OTP's supervisor.
+leaves its retry does not strand later siblings; a child whose first start fails and that is held when its restarts
+run out does not end the start. With `strict_otp` the last two are switched off, and without the fields that only Grace
+has, the traces equal those of OTP's supervisor.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 from supervisors import heartbeats
 from supervisors.calls import Calls
-from supervisors.engine import Ask, Engine, QueuedExit, Retry
+from supervisors.engine import Ask, Engine, QueuedExit, Release, Retry
 from supervisors.messages import (
     Call,
     ChildExited,
@@ -109,6 +110,8 @@ class Supervisor:
                     self._restarts.retry(item)
                 case Ask():
                     self._calls.perform(item)
+                case Release():
+                    self._restarts.release()
 
     # ---- what the outside may look at ----------------------------------------------------------------
 
@@ -212,6 +215,7 @@ class Supervisor:
             engine.timers.cancel(slot.start_timer)
             slot.start_timer = None
         slot.ready_at = engine.now
+        engine.found(slot)
         cause = slot.cause
         if cause == "restart":
             slot.restarts += 1
@@ -229,6 +233,7 @@ class Supervisor:
         engine = self._engine
         engine.bury(slot, None)
         engine.down(slot)
+        engine.found(slot)
         engine.report("child.ignored", slot.id, gen=slot.gen)
         if engine.run is not None:
             engine.run.ignored(slot)

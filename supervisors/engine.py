@@ -78,7 +78,12 @@ class Retry:
     counted: bool
 
 
-Item = QueuedExit | Retry | Ask
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Something that others wait for came up at last, or is no longer there: start those that can."""
+
+
+Item = QueuedExit | Retry | Ask | Release
 
 
 class Timers:
@@ -255,9 +260,25 @@ class Engine:
             slot.stranded = False
         self.slots.move(slot, state)
 
+    def wait(self, slot: Slot, waits_for: tuple[str, ...]) -> None:
+        """The slot is not started while these are missing."""
+        is_news = slot.state is not SlotState.WAITING or slot.waits_for != waits_for
+        slot.missing, slot.waits_for, slot.stranded, slot.stopped_by = True, waits_for, False, ""
+        self.cancel_retry(slot)
+        self.slots.move(slot, SlotState.WAITING)
+        if is_news:
+            self.report("child.waiting", slot.id, gen=slot.gen, waits_for=list(waits_for))
+
     def remove(self, slot: Slot) -> None:
         self.cancel_retry(slot)
         self.slots.remove(slot)
+        self.found(slot)
+
+    def found(self, slot: Slot) -> None:
+        """Nobody has to wait for this slot any more."""
+        if slot.missing:
+            slot.missing = False
+            self.queue.append(Release())
 
     def gone(self, exit: Exit) -> None:
         """The last command of this supervisor."""

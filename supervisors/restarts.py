@@ -3,8 +3,9 @@
 It decides; launching and stopping are sequences. It must not loop: a failed restart goes behind what already waits.
 Invariant: a restart is counted exactly once, at the crash or at the retry, before anything is started for it.
 
-Departures from OTP live here: delays (`Backoff`), budgets of single children, and `carry_on`, which starts the later
-siblings of a group member that leaves the retry (terminated, held), where OTP leaves them undefined for ever.
+Departures from OTP live here: delays (`Backoff`), budgets of single children, `carry_on`, which starts the later
+siblings of a group member that leaves the retry (terminated, held), where OTP leaves them undefined for ever, and
+`set_aside`, with which a supervisor starts without a child that OTP would give up its start for.
 """
 
 from __future__ import annotations
@@ -178,7 +179,7 @@ class Restarts:
         """Start the slot as the strategy says. `ask` is answered when it is up or has failed again."""
         engine = self._engine
         engine.asking = ask
-        if not engine.is_group:
+        if not engine.is_group or slot.missing:
             StartRun(engine, (slot,), "restart", partial(self._attempted, slot, ask)).begin()
             return
         self._stop_group(slot, partial(self._start_group, slot, ask))
@@ -192,7 +193,7 @@ class Restarts:
         engine = self._engine
         engine.cancel_retry(slot)
         engine.slots.move(slot, SlotState.RESTARTING)
-        others = [other for other in reversed(self._group(slot)) if other is not slot]
+        others = [other for other in reversed(self._group(slot)) if other is not slot and not _is_apart(other)]
         StopRun(engine, others, self._settle_bystander, then).begin()
 
     def _settle_bystander(self, slot: Slot) -> None:
@@ -204,22 +205,53 @@ class Restarts:
             slot.stranded = True
 
     def _start_group(self, slot: Slot, ask: Ask | None) -> None:
-        members = [member for member in self._group(slot) if member.state not in HELD]
-        self.start_run(members, "restart", partial(self._attempted, slot, ask)).begin()
+        members = [member for member in self._group(slot) if member.state not in HELD and not _is_apart(member)]
+        self.start_run(members, "restart", partial(self._group_attempted, slot, ask)).begin()
 
     def start_run(self, slots: Iterable[Slot], cause: str, done: partial[None]) -> StartRun:
         """One after another, or as dependencies allow where the spec says `parallel`."""
         kind = ParallelStartRun if self._engine.spec.startup is Startup.PARALLEL else StartRun
-        return kind(self._engine, slots, cause, done)
+        return kind(self._engine, slots, cause, done, self.set_aside)
+
+    def set_aside(self, slot: Slot, exit: Exit, cause: str) -> bool:
+        """Whether a start goes on without this slot that failed: it has not been up yet, and is one that is held when
+        its restarts run out. What follows is that of a failed restart, but alone: no sibling was stopped for it."""
+        engine = self._engine
+        spec = slot.spec
+        is_held_in_the_end = spec.on_exhausted is not OnExhausted.ESCALATE and spec.restart is not Restart.TEMPORARY
+        is_first = cause == "start" and is_held_in_the_end and not engine.strict_otp
+        if not slot.missing and not is_first:
+            return False
+        if spec.restart is Restart.TEMPORARY:  # it had waited for what it depends on, and is never started again
+            engine.remove(slot)
+            return True
+        slot.missing = True
+        self._again(slot, exit)
+        return True
+
+    def release(self) -> None:
+        """Start those that waited for a slot which is up at last; the others go on waiting."""
+        engine = self._engine
+        waiting = engine.slots.waiting()
+        if waiting and engine.ending is None:
+            self.start_run(waiting, "start", partial(self._released)).begin()
+
+    def _released(self, run: StartRun) -> None:
+        for ignored in run.skipped:
+            self._leave(ignored)
+
+    def _group_attempted(self, slot: Slot, ask: Ask | None, run: StartRun) -> None:
+        engine = self._engine
+        if not run.failed:
+            names = [member.id for member in engine.slots if member.id in run.infos]
+            engine.report("group.restarted", engine.spec.name, children=names, cause=slot.id)
+        self._attempted(slot, ask, run)
 
     def _attempted(self, slot: Slot, ask: Ask | None, run: StartRun) -> None:
         engine = self._engine
         engine.asking = None
         for ignored in run.skipped:
             self._leave(ignored)
-        if not run.failed and engine.is_group:
-            names = [member.id for member in engine.slots if member.id in run.infos]
-            engine.report("group.restarted", engine.spec.name, children=names, cause=slot.id)
         if ask is not None:
             self._answer(slot, ask, run)
         if run.failed:
@@ -241,10 +273,13 @@ class Restarts:
         for other, _ in others:
             engine.down(other)
             other.stranded = True
-        if is_permanent_failure(first, exit):
-            self._hold(first, SlotState.FAILED, exit)
+        self._again(first, exit)
+
+    def _again(self, slot: Slot, exit: Exit) -> None:
+        if is_permanent_failure(slot, exit):
+            self._hold(slot, SlotState.FAILED, exit)
             return
-        self.try_again(first, exit)
+        self.try_again(slot, exit)
 
     def try_again(self, slot: Slot, exit: Exit) -> None:
         """Behind what already waits (OTP), or after a longer delay than before."""
@@ -261,17 +296,17 @@ class Restarts:
     def carry_on(self, slot: Slot) -> None:
         """A group member left the retry for good: start the later siblings that were waiting for it."""
         engine = self._engine
-        if engine.strict_otp or engine.ending is not None or not engine.is_group:
-            return
+        if engine.strict_otp or engine.ending is not None or not engine.is_group or slot.missing:
+            return  # nobody waits in line behind one that has not been up yet
         stranded = [other for other in engine.slots if other.stranded and other.state is SlotState.STOPPED]
         if stranded and not self._is_covered(stranded[0]):
-            self.start_run(stranded, "restart", partial(self._attempted, slot, None)).begin()
+            self.start_run(stranded, "restart", partial(self._group_attempted, slot, None)).begin()
 
     def _is_covered(self, slot: Slot) -> bool:
         """Whether the pending retry of another member will start this slot anyway."""
         everyone = self._engine.spec.strategy is Strategy.ONE_FOR_ALL
         return any(
-            other.state is SlotState.RESTARTING and (everyone or other.order < slot.order)
+            other.state is SlotState.RESTARTING and not other.missing and (everyone or other.order < slot.order)
             for other in self._engine.slots
         )
 
@@ -288,6 +323,11 @@ class Restarts:
         engine.queue.clear()
         kind = StopAllAtOnce if engine.is_dynamic else StopRun
         kind(engine, reversed(list(engine.slots)), self._engine.down, partial(engine.gone, exit)).begin()
+
+
+def _is_apart(slot: Slot) -> bool:
+    """Whether a retry of its own will start it, alone: groups are stopped and started without it."""
+    return slot.missing and slot.state is SlotState.RESTARTING
 
 
 def is_permanent_failure(slot: Slot, exit: Exit) -> bool:

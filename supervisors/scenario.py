@@ -40,6 +40,8 @@ GRACE_CHILD = (
     "clean_exits",
     "depends_on",
 )
+GRACE_WORLD = ("fail_starts",)
+"""Fields of a child that are about how it behaves, not about its spec."""
 GRACE_SUPERVISOR = ("startup", "max_children", "policies")
 _CHILD = ("id", "restart", "shutdown", "significant", "type", "stubborn", *GRACE_CHILD)
 _SUPERVISOR = ("id", "strategy", "intensity", "period", "auto_shutdown", "children", "steps", *GRACE_SUPERVISOR)
@@ -104,13 +106,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """`stubborn` children ignore every stop but KILL. `is_otp`: nothing in it is Grace's own, so that the trace must
-    equal that of OTP's supervisor."""
+    """`stubborn` children ignore every stop but KILL; `fail_starts` says how many starts of a child fail from the
+    beginning. `is_otp`: nothing in it is Grace's own, so that the trace must equal that of OTP's supervisor."""
 
     id: str
     spec: SupervisorSpec
     steps: tuple[Step, ...]
     stubborn: frozenset[str] = field(default_factory=frozenset)
+    fail_starts: Mapping[str, int] = field(default_factory=dict)
     is_otp: bool = True
 
 
@@ -118,7 +121,10 @@ def parse_scenario(data: Any) -> Scenario:
     """A scenario from JSON data. Raises ScenarioError."""
     where = f"scenario {data.get('id', '')!r}" if isinstance(data, Mapping) else "scenario"
     reader = _Reader(data, where, _SUPERVISOR)
-    children = [_Reader(item, f"{where} child {n}", _CHILD) for n, item in enumerate(reader.items("children"), 1)]
+    children = [
+        _Reader(item, f"{where} child {n}", (*_CHILD, *GRACE_WORLD))
+        for n, item in enumerate(reader.items("children"), 1)
+    ]
     steps = [_step(item, f"{where} step {n}") for n, item in enumerate(reader.items("steps"), 1)]
     spec = SupervisorSpec(
         name=reader.text("id", "scenario"),
@@ -131,12 +137,17 @@ def parse_scenario(data: Any) -> Scenario:
         children=tuple(_child(child) for child in children),
         policies=tuple(_policy(_Reader(item, f"{where} policies", ())) for item in reader.items("policies")),
     )
-    own = reader.has(GRACE_SUPERVISOR) or spec.strategy is Strategy.DYNAMIC or any(c.has(GRACE_CHILD) for c in children)
+    own = (
+        reader.has(GRACE_SUPERVISOR)
+        or spec.strategy is Strategy.DYNAMIC
+        or any(child.has(GRACE_CHILD + GRACE_WORLD) for child in children)
+    )
     return Scenario(
         id=spec.name,
         spec=spec,
         steps=tuple(step for step, _ in steps),
         stubborn=frozenset(child.text("id") for child in children if child.flag("stubborn")),
+        fail_starts={child.text("id"): times for child in children if (times := child.whole("fail_starts", 0))},
         is_otp=not own and all(is_otp for _, is_otp in steps),
     )
 

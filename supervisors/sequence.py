@@ -3,6 +3,9 @@
 They know the order and whom to wait for, not what the outcome means: `done` is called once with the sequence when
 nothing is awaited any more. Invariant: a slot is launched only when what must be ready before it is, and the next
 slot is signalled only when the death of the one before is confirmed (dynamic supervisors: all at once).
+
+Departure from OTP: a run with `set_aside` goes on without a slot that it accepts as missing, and leaves those that
+depend on it waiting.
 """
 
 from __future__ import annotations
@@ -19,9 +22,17 @@ from supervisors.spec import BRUTAL_KILL, Restart
 
 
 class StartRun:
-    """Starts slots one after another; the first failure ends it. `failed`, `infos` and `skipped` tell the outcome."""
+    """Starts slots one after another; the first failure ends it. `failed`, `infos` and `skipped` tell the outcome.
+    `set_aside` is asked about each failure: True when the run may go on without that slot."""
 
-    def __init__(self, engine: Engine, slots: Iterable[Slot], cause: str, done: Callable[[StartRun], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        slots: Iterable[Slot],
+        cause: str,
+        done: Callable[[StartRun], None],
+        set_aside: Callable[[Slot, Exit, str], bool] | None = None,
+    ) -> None:
         self.engine = engine
         self.todo = deque(slots)
         self.cause = cause
@@ -29,6 +40,7 @@ class StartRun:
         self.infos: dict[str, Any] = {}
         self.skipped: list[Slot] = []
         self._done = done
+        self._set_aside = set_aside
         self._flying = 0
 
     def begin(self) -> None:
@@ -44,8 +56,10 @@ class StartRun:
         self._landed(slot)
 
     def exited(self, slot: Slot, exit: Exit) -> None:
-        self.failed.append((slot, exit))
-        self._landed(slot)
+        if self._set_aside is None or not self._set_aside(slot, exit, self.cause):
+            self.failed.append((slot, exit))
+        if self.engine.run is self:  # else that was one failure too many: the supervisor is ending
+            self._landed(slot)
 
     def _landed(self, slot: Slot) -> None:
         self._flying -= 1
@@ -59,8 +73,18 @@ class StartRun:
             self._done(self)
 
     def _launch(self) -> None:
-        if self.todo:
-            self._fly(self.todo.popleft())
+        while self.todo and not self._flying:
+            self._fly_or_wait(self.todo.popleft())
+
+    def _fly_or_wait(self, slot: Slot) -> bool:
+        """Whether it is on its way. A slot that was up before does not wait: a dependency is about the first start."""
+        may_wait = self._set_aside is not None and (self.cause == "start" or slot.missing)
+        waits_for = self.engine.slots.missing_for(slot) if may_wait else ()
+        if waits_for:
+            self.engine.wait(slot, waits_for)
+        else:
+            self._fly(slot)
+        return not waits_for
 
     def _fly(self, slot: Slot) -> None:
         self._flying += 1
@@ -71,8 +95,15 @@ class ParallelStartRun(StartRun):
     """Starts every slot as soon as the siblings it depends on are ready. After a failure nothing more is launched,
     but those in flight are awaited."""
 
-    def __init__(self, engine: Engine, slots: Iterable[Slot], cause: str, done: Callable[[StartRun], None]) -> None:
-        super().__init__(engine, slots, cause, done)
+    def __init__(
+        self,
+        engine: Engine,
+        slots: Iterable[Slot],
+        cause: str,
+        done: Callable[[StartRun], None],
+        set_aside: Callable[[Slot, Exit, str], bool] | None = None,
+    ) -> None:
+        super().__init__(engine, slots, cause, done, set_aside)
         waiting = {slot.id: slot for slot in self.todo}
         self._dependants: dict[str, list[Slot]] = {}
         self._blockers: dict[str, int] = {}
@@ -87,20 +118,22 @@ class ParallelStartRun(StartRun):
         self._left = waiting
 
     def _landed(self, slot: Slot) -> None:
+        self._unblock(slot)
+        super()._landed(slot)
+
+    def _unblock(self, slot: Slot) -> None:
+        """What became of it is known: those that waited for that only are looked at."""
         for dependant in self._dependants.get(slot.id, ()):
             self._blockers[dependant.id] -= 1
             if not self._blockers[dependant.id]:
                 self._free.append(dependant)
-        super()._landed(slot)
 
     def _launch(self) -> None:
-        if not self._free and not self._flying and self._left:
+        while self._free or (self._left and not self._flying):
             # A cycle can only arise from a child deleted and added anew; starting in order beats waiting for ever.
-            self._free.append(next(iter(self._left.values())))
-        while self._free:
-            slot = self._free.popleft()
-            if self._left.pop(slot.id, None) is not None:
-                self._fly(slot)
+            slot = self._free.popleft() if self._free else next(iter(self._left.values()))
+            if self._left.pop(slot.id, None) is not None and not self._fly_or_wait(slot):
+                self._unblock(slot)
 
 
 class StopRun:

@@ -18,13 +18,14 @@ from supervisors.window import RestartWindow
 
 
 class SlotState(StrEnum):
-    """What a slot is doing. OTP's `undefined` is `stopped`, `awaiting_repair`, `quarantined` or `failed`."""
+    """What a slot is doing. OTP's `undefined` is `stopped`, `waiting`, `awaiting_repair`, `quarantined` or `failed`."""
 
     RUNNING = "running"
     STARTING = "starting"
     RESTARTING = "restarting"
     STOPPING = "stopping"
     STOPPED = "stopped"
+    WAITING = "waiting"
     AWAITING_REPAIR = "awaiting_repair"
     QUARANTINED = "quarantined"
     FAILED = "failed"
@@ -32,7 +33,7 @@ class SlotState(StrEnum):
 
 HELD = frozenset({SlotState.AWAITING_REPAIR, SlotState.QUARANTINED, SlotState.FAILED})
 """Nothing automatic starts such a slot; `reset` or `restart_child` does."""
-DOWN = HELD | {SlotState.STOPPED}
+DOWN = HELD | {SlotState.STOPPED, SlotState.WAITING}
 
 OPERATOR = "operator"
 
@@ -41,7 +42,7 @@ OPERATOR = "operator"
 class ChildView:
     """One child for the outside. `next_retry_at` is on the core's clock; `attempt` counts restarts in a row
     (back-off); `stopped_by` is `operator` or the policy that stopped it; `mode` is that of the last
-    start by hand."""
+    start by hand; `waits_for` names the siblings without which a waiting child is not started."""
 
     id: str
     state: SlotState
@@ -53,6 +54,7 @@ class ChildView:
     attempt: int
     stopped_by: str
     mode: str
+    waits_for: tuple[str, ...]
     spec: ChildSpec
 
     def as_dict(self) -> dict[str, Any]:
@@ -69,6 +71,7 @@ class ChildView:
             "attempt": self.attempt,
             "stopped_by": self.stopped_by,
             "mode": self.mode,
+            "waits_for": list(self.waits_for),
             "restart": self.spec.restart.value,
             "type": self.spec.type.value,
         }
@@ -80,6 +83,8 @@ class Slot:
 
     `alive`: the world still has this incarnation. `dead`: its exit has arrived but waits in the queue.
     `doomed`: a stop sequence in progress will come to it. `stranded`: a failed group start never reached it.
+    `missing`: it should have come up with its supervisor and has not been up since, because its first start failed or
+    something it depends on is missing.
     `retry`: number of the retry that may start it; a retry with another number is stale.
     """
 
@@ -92,6 +97,7 @@ class Slot:
     dead: Exit | None = None
     doomed: bool = False
     stranded: bool = False
+    missing: bool = False
     hung: bool = False
     timed_out: bool = False
     retry: int = 0
@@ -104,6 +110,7 @@ class Slot:
     stopped_by: str = ""
     cause: str = ""
     mode: str = ""
+    waits_for: tuple[str, ...] = ()
     window: RestartWindow | None = None
     start_timer: int | None = None
     stop_timer: int | None = None
@@ -122,6 +129,7 @@ class Slot:
             attempt=self.attempt,
             stopped_by=self.stopped_by,
             mode=self.mode,
+            waits_for=self.waits_for if self.state is SlotState.WAITING else (),
             spec=self.spec,
         )
 
@@ -187,6 +195,15 @@ class SlotTable:
     def has_significant_up(self) -> bool:
         """Whether a significant child is running, starting or waiting for a retry."""
         return self._significant_up > 0
+
+    def missing_for(self, slot: Slot) -> tuple[str, ...]:
+        """The ids this slot depends on that should be up and never were."""
+        needed = (self._slots.get(id) for id in slot.spec.depends_on)
+        return tuple(other.id for other in needed if other is not None and other.missing and other is not slot)
+
+    def waiting(self) -> list[Slot]:
+        """Slots that wait for what they depend on."""
+        return [slot for slot in self._slots.values() if slot.state is SlotState.WAITING]
 
     def since(self, slot: Slot) -> list[Slot]:
         """This slot and those started after it."""

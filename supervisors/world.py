@@ -30,7 +30,7 @@ class World:
         self.events: list[tuple[float, SimEvent]] = []
         self.reports: list[m.Report] = []
         self.replies: dict[int, m.Reply] = {}
-        self.arranged: dict[tuple[str, str], int] = {}
+        self.arranged = {("fail_starts", child): times for child, times in scenario.fail_starts.items()}
         self.reasons: dict[str, str] = {}
         self.stubborn = set(scenario.stubborn)
         self._alive: dict[str, int] = {}

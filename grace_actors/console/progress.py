@@ -134,7 +134,14 @@ def _lasting_lines(event: Mapping[str, Any]) -> Iterator[Text]:
         case {"boot": "phase_done", "ok": False}:
             yield Text("✖ ", style="red").append(f"{_name(event)} failed after {_seconds(event)}{_detail(event)}")
         case {"boot": "done"}:
-            counts = f"{event.get('running')}/{event.get('total')} running"
+            down = event.get("down")
+            others = sorted(down.items()) if isinstance(down, dict) else []
+            counts = ", ".join(
+                (
+                    f"{event.get('running')}/{event.get('total')} running",
+                    *(f"{n} {one_line(state)}" for state, n in others),
+                )
+            )
             whole = event.get("running") == event.get("total")
             yield badge("running" if whole else "degraded").append(f": {counts}, ready in {_seconds(event, 'ready_s')}")
         case {"boot": "failed"}:

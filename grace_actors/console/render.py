@@ -196,6 +196,8 @@ def _node_row(lead: str, node: Node, width: int, now: float | None) -> list[Text
 def _does(node: Node, now: float | None) -> Text:
     if node.degraded:
         return Text(one_line("; ".join(node.degraded)), style="yellow")
+    if node.state == "waiting":
+        return Text(one_line(node.does), style="yellow")
     if node.state not in UP and node.last_exit:
         return Text(one_line(f"{node.last_exit.reason}{_ago(node.last_exit.at, now)}"), style="red")
     if node.kind == "supervisor":
@@ -221,7 +223,8 @@ def _facts(node: Node, now: float | None) -> Iterator[tuple[str, str]]:
 
 
 def _why(node: Node) -> str:
-    why = "; ".join(node.degraded) or (node.last_exit.reason if node.last_exit else node.does)
+    is_told_by_exit = node.last_exit is not None and node.state != "waiting"
+    why = "; ".join(node.degraded) or (node.last_exit.reason if is_told_by_exit and node.last_exit else node.does)
     return f": {one_line(why)}" if why else ""
 
 

@@ -21,6 +21,7 @@ GLYPHS: Mapping[str, tuple[str, str]] = {
     "degraded": ("▲", "yellow"),
     "paused": ("‖", "cyan"),
     "stopped": ("○", "dim"),
+    "waiting": ("◌", "yellow"),
     "awaiting_repair": ("✚", "magenta"),
     "quarantined": ("■", "red"),
     "failed": ("✖", "red"),

@@ -14,7 +14,7 @@ from grace_actors.errors import GraceError, Refused, TimedOut
 from grace_actors.kernel import LATER, Check, Context, Data, Kernel, Later, Request, Timer, need
 from grace_actors.status.eventlog import EventLog, Limits
 from grace_actors.status.memory import MemoryGauge
-from grace_actors.status.model import STATES, TreeModel, kernel_counts, walk
+from grace_actors.status.model import SETTLED, STATES, TreeModel, kernel_counts, walk
 from grace_actors.status.reading import Filter, Page, newest, read
 from grace_actors.status.records import Record, timestamp
 from grace_actors.status.waiting import Subscribers, Waiter, Waiters
@@ -112,12 +112,12 @@ class Status(Kernel):
         return [{key: node[key] for key in ("name", "kind", "state")} for node in walk(self.model.tree(0.0))]
 
     def do_wait_for(self, request: Request) -> Data | Later:
-        """Answer once all of `names` (null: the whole tree) are in `state`; TimedOut names what is not."""
+        """Answer once all of `names` (null: the whole tree) are in `state` or `settled`; TimedOut names what is not."""
         names, state = request.args.get("names"), request.args.get("state", "running")
         if names is not None:
             names = [_text(name, "names") for name in need(request, "names", list)]
-        if state not in STATES:
-            raise Refused(f"wait_for: unknown state {state!r:.80}", hint=f"allowed: {', '.join(STATES)}")
+        if state not in (*STATES, SETTLED):
+            raise Refused(f"wait_for: unknown state {state!r:.80}", hint=f"allowed: {', '.join((*STATES, SETTLED))}")
         timeout_s = _number(request, "timeout_s", 30.0, _MAX_STATE_WAIT_S)
         started = self.ctx.now()
 

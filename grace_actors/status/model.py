@@ -24,13 +24,17 @@ STATES = (
     "restarting",
     "stopping",
     "stopped",
+    "waiting",
     "paused",
     "awaiting_repair",
     "quarantined",
     "failed",
 )
+SETTLED = "settled"
+"""What one may wait for beside the states: that nothing is on its way to another state any more."""
 KINDS = ("supervisor", "kernel", "actor", "process")
 _ALIVE = frozenset({"running", "starting", "stopping", "paused"})
+_ON_ITS_WAY = frozenset({"starting", "restarting", "stopping"})
 _FAILED = frozenset({"failed", "quarantined", "awaiting_repair"})
 _MAX_SUPERVISORS = 10_000
 _REMEMBERED_PIDS = 8
@@ -116,8 +120,8 @@ class TreeModel:
 
     def pending(self, state: str, names: list[str] | None = None) -> dict[str, str]:
         """What keeps the named nodes (or, without names, the whole tree) from being `state`: name -> its
-        state, `unknown` for what was never described. A transient child that has done its work is no obstacle
-        to a running tree."""
+        state, `unknown` for what was never described. `settled` is any state that lasts. A transient child that has
+        done its work is no obstacle to a running tree."""
         tree = self.tree(0.0)
         if tree is None:
             return dict.fromkeys(names or ["the root"], "unknown")
@@ -127,6 +131,9 @@ class TreeModel:
             node = nodes.get(name)
             if node is None or (node["kind"] == "supervisor" and not self._is_described(node)):
                 found[name] = "unknown"
+            elif state == SETTLED:
+                if node["state"] in _ON_ITS_WAY:
+                    found[name] = node["state"]
             elif node["state"] != state and not (names is None and state == "running" and _is_done(node)):
                 found[name] = node["state"]
         return found

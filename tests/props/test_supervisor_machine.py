@@ -12,26 +12,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from supervisors import (
-    AutoShutdown,
-    Backoff,
-    Budget,
-    ChildSpec,
-    Heartbeat,
-    OnExhausted,
-    PolicySpec,
-    Restart,
-    SlotState,
-    Startup,
-    Strategy,
-    Supervisor,
-    SupervisorSpec,
-    validate,
-)
+from supervisors import Restart, SlotState, Startup, Strategy, Supervisor
 from supervisors import messages as m
 from supervisors.messages import Exit, ExitKind, OpKind, StopHow
+from tests.props.supervisor_specs import IDS, child_specs, ends_the_start, supervisor_specs
 
-IDS = "abcde"
 REASONS = [
     Exit(ExitKind.NORMAL),
     Exit(ExitKind.SHUTDOWN, "shutdown"),
@@ -40,52 +25,6 @@ REASONS = [
     Exit(ExitKind.KILLED, "SIGKILL"),
 ]
 EXITS = st.sampled_from(REASONS)
-POLICIES = [
-    (),
-    (),
-    (PolicySpec(name="watchdog", params={"interval_s": 3.0, "misses": 1}),),
-    (PolicySpec(name="recycle", params={"max_age_s": 4.0, "max_memory_mb": 50.0}),),
-]
-
-
-@st.composite
-def child_specs(draw, id, auto, siblings=()):
-    restart = draw(st.sampled_from(Restart))
-    can_count = auto is not AutoShutdown.NEVER and restart is not Restart.PERMANENT
-    return ChildSpec(
-        id=id,
-        start="x",
-        restart=restart,
-        shutdown_s=draw(st.sampled_from([0.0, 2.0, 5.0, "infinity", "brutal_kill"])),
-        significant=can_count and draw(st.booleans()),
-        start_timeout_s=draw(st.sampled_from([None, None, 3.0])),
-        heartbeat=draw(st.sampled_from([None, None, Heartbeat(interval_s=2.0, misses=1)])),
-        backoff=draw(st.sampled_from([None, None, Backoff(min_s=1.0, max_s=4.0, jitter=0.5)])),
-        budget=draw(st.sampled_from([None, None, Budget(intensity=1, period_s=10.0)])),
-        on_exhausted=draw(st.sampled_from(OnExhausted)),
-        permanent_failure=draw(st.sampled_from([(), ("Hopeless",)])),
-        depends_on=tuple(draw(st.sets(st.sampled_from(siblings), max_size=2))) if siblings else (),
-    )
-
-
-@st.composite
-def supervisor_specs(draw, strategy=None):
-    strategy = strategy or draw(st.sampled_from(Strategy))
-    auto = AutoShutdown.NEVER if strategy is Strategy.DYNAMIC else draw(st.sampled_from(AutoShutdown))
-    ids = IDS[: draw(st.integers(0, 4))]
-    spec = SupervisorSpec(
-        name="top",
-        strategy=strategy,
-        intensity=draw(st.sampled_from([0, 1, 2, 5, 30])),
-        period_s=draw(st.sampled_from([1.0, 5.0])),
-        auto_shutdown=auto,
-        startup=draw(st.sampled_from(Startup)),
-        max_children=draw(st.sampled_from([None, 3])) if strategy is Strategy.DYNAMIC else None,
-        children=tuple(draw(child_specs(id, auto, ids[:n])) for n, id in enumerate(ids)),
-        policies=draw(st.sampled_from(POLICIES)),
-    )
-    assert not [fault for fault in validate(spec) if fault.is_fatal]
-    return spec
 
 
 @dataclass
@@ -103,6 +42,8 @@ class SupervisorMachine(RuleBasedStateMachine):
         self.now = 50.0
         self.alive: dict[str, Process] = {}
         self.first_gens: dict[str, tuple[object, int]] = {}
+        self.came: set[object] = set()
+        self.failed_first: set[str] = set()
         self.unheard: set[str] = set()
         self.last_gens: dict[str, int] = {}
         self.timers: dict[int, float] = {}
@@ -169,10 +110,13 @@ class SupervisorMachine(RuleBasedStateMachine):
                 self.open_calls.remove(id)
             case m.Started():
                 assert self.is_starting_up
+                assert not any(ends_the_start(c) for c in self.spec.children if c.id in self.failed_first)
                 self.is_starting_up = False
             case m.Gone(exit):
                 assert self.gone is None
                 assert not self.alive, "after Gone no live child"
+                if self.is_starting_up and not self.stopping:
+                    assert any(ends_the_start(c) for c in self.spec.children if c.id in self.failed_first)
                 self.gone = exit
 
     def check_start(self, id, gen, spec):
@@ -191,12 +135,20 @@ class SupervisorMachine(RuleBasedStateMachine):
         if self.core.spec.startup is Startup.ORDERED:
             assert not starting, "the next start waits for the one before"
         assert not starting & set(spec.depends_on), "a child waits for what it depends on"
+        if slot.cause == "start" and not self.is_reloaded:
+            assert not self.missing_for(spec), "a first start waits for what never came up, an ignored start counts"
         if self.is_starting_up:
             self.started_first.append(id)
             if self.spec.startup is Startup.ORDERED:
-                assert self.started_first == [c.id for c in self.spec.children][: len(self.started_first)]
+                order = [c.id for c in self.spec.children]
+                assert self.started_first == sorted(set(self.started_first), key=order.index), "once each, in order"
         if slot.cause == "restart" and slot.window is None and spec.backoff is None:
             self.check_rate()
+
+    def missing_for(self, spec):
+        """What it depends on and what has never come up."""
+        needed = {id: self.core._engine.slots.get(id) for id in spec.depends_on}
+        return {id for id, slot in needed.items() if slot is not None and slot not in self.came}
 
     def check_rate(self):
         """Without delays each start for a restart was counted at this very time."""
@@ -233,19 +185,37 @@ class SupervisorMachine(RuleBasedStateMachine):
     def becomes_ready(self, data):
         id = self.some(data, self.starting())
         self.alive[id].ready = True
+        slot = self.core._engine.slots.get(id)
+        if slot.state is SlotState.STARTING and not slot.timed_out:
+            self.came.add(slot)
         self.tell(m.ChildReady(id, self.alive[id].gen, "info"))
 
     @precondition(lambda self: self.starting())
     @rule(data=st.data())
     def ignores_its_start(self, data):
         id = self.some(data, self.starting())
+        if self.core.child(id).state is SlotState.STARTING:
+            self.came.add(self.core._engine.slots.get(id))
         self.tell(m.ChildIgnored(id, self.alive.pop(id).gen))
+
+    @precondition(lambda self: self.starting())
+    @rule(data=st.data(), exit=EXITS)
+    def fails_its_start(self, data, exit):
+        self.ends(self.some(data, self.starting()), exit)
+
+    def ends(self, id, exit):
+        self.note_failed_start(id)
+        self.tell(m.ChildExited(id, self.alive.pop(id).gen, exit))
+
+    def note_failed_start(self, id):
+        """Also one that was ready too late: it was being killed already."""
+        if self.is_starting_up and self.core.child(id).state is SlotState.STARTING:
+            self.failed_first.add(id)
 
     @precondition(lambda self: self.alive)
     @rule(data=st.data(), exit=EXITS)
     def dies(self, data, exit):
-        id = self.some(data, self.alive)
-        self.tell(m.ChildExited(id, self.alive.pop(id).gen, exit))
+        self.ends(self.some(data, self.alive), exit)
 
     @precondition(lambda self: len(self.alive) > 1)
     @rule(exit=EXITS, data=st.data())
@@ -255,16 +225,15 @@ class SupervisorMachine(RuleBasedStateMachine):
         self.unheard = set(ids)
         for id, gen in gens:
             self.unheard.discard(id)
+            self.note_failed_start(id)
             self.tell(m.ChildExited(id, gen, exit))
 
     @precondition(lambda self: any(p.asked for p in self.alive.values()))
     @rule(data=st.data())
     def obeys(self, data):
         id = self.some(data, [id for id, process in self.alive.items() if process.asked])
-        process = self.alive.pop(id)
-        killed = StopHow.KILL in process.asked
-        exit = Exit(ExitKind.KILLED, "SIGKILL") if killed else Exit(ExitKind.SHUTDOWN, "shutdown")
-        self.tell(m.ChildExited(id, process.gen, exit))
+        killed = StopHow.KILL in self.alive[id].asked
+        self.ends(id, Exit(ExitKind.KILLED, "SIGKILL") if killed else Exit(ExitKind.SHUTDOWN, "shutdown"))
 
     @precondition(lambda self: self.alive)
     @rule(data=st.data(), memory_mb=st.sampled_from([10.0, 90.0]))
@@ -364,6 +333,18 @@ class SupervisorMachine(RuleBasedStateMachine):
         else:
             assert not self.core._engine.queue
             assert not self.open_calls
+
+    @invariant()
+    def a_child_waits_exactly_while_something_it_depends_on_never_came_up(self):
+        if self.core.is_busy or self.core._engine.ending is not None or self.is_reloaded:
+            return
+        for view in self.core.view():
+            if view.state is SlotState.WAITING:
+                missing = self.missing_for(view.spec)
+                assert view.waits_for
+                assert set(view.waits_for) <= missing
+            else:
+                assert view.waits_for == ()
 
     @invariant()
     def only_one_timer_brings_a_child_back(self):

@@ -125,9 +125,9 @@ def in_state(running: Running, name: str, state: str) -> dict[str, Any]:
     return running.node(name)
 
 
-def test_a_kernel_that_fails_at_the_first_start_is_named_and_ends_the_boot(start: Any, tmp_path: Path) -> None:
+def test_a_kernel_that_escalates_at_the_first_start_is_named_and_ends_the_boot(start: Any, tmp_path: Path) -> None:
     tree = tmp_path / "tree.yaml"
-    tree.write_text(TREE + child("hopeless", "init", "raise"))
+    tree.write_text(TREE + child("hopeless", "init", "raise", ", on_exhausted: escalate"))
     (tmp_path / "home" / "config").mkdir(parents=True)
     mood_file(tmp_path / "home", "hopeless").touch()
     running = start(tree)

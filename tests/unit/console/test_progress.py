@@ -49,6 +49,11 @@ def test_boot_off_a_terminal_is_a_plain_line_an_event() -> None:
     ]
 
 
+def test_boot_that_left_children_behind_counts_them_by_state() -> None:
+    done = {"boot": "done", "ready_s": 1.5, "running": 27, "total": 30, "down": {"waiting": 2, "quarantined": 1}}
+    assert shown([done], io.StringIO()) == "▲ degraded: 27/30 running, 1 quarantined, 2 waiting, ready in 1.50 s\n"
+
+
 def test_shutdown_off_a_terminal() -> None:
     assert shown(STOP, io.StringIO()).splitlines() == [
         "stopping 2 children",

@@ -71,6 +71,19 @@ def test_status_at_80_columns_ends_with_what_needs_attention() -> None:
     ]
 
 
+def test_child_that_waits_says_for_what_also_when_it_ended_once() -> None:
+    status = copy.deepcopy(STATUS)
+    first, second = status["tree"]["children"][1]["children"]
+    last_exit = {"reason": "SIGKILL", "detail": "", "at": "2026-01-01T00:00:00.000Z"}
+    first.update(state="waiting", pid=None, does="waits for immutable_log", last_exit=None)
+    second.update(state="waiting", pid=None, does="waits for infrastructure_manager", last_exit=last_exit)
+    lines = printed(render.status_view(status, width=80, now=NOW))
+    assert "  ◌ waiting infrastructure_manager: waits for immutable_log" in lines
+    assert "  ◌ waiting memory_fusion: waits for infrastructure_manager" in lines
+    rows = printed(render.tree_view(read_node(status["tree"]), width=120), width=120)
+    assert rows[-1].endswith("waits for infrastructure_manager")
+
+
 def test_healthy_status_needs_no_attention() -> None:
     assert not any("attention" in line for line in printed(render.status_view(STATUS, width=80)))
 

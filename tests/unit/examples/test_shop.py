@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from grace_actors.errors import GraceError, Refused
 from grace_actors.kernel import Request
 from grace_actors.resolve import resolve
+from supervisors import simulate
 from supervisors.loader import load_tree, with_runtime
 from supervisors.validate import validate
 from tests.harness.kernels import Bench
@@ -32,6 +34,15 @@ def test_the_tree_loads_with_its_classes() -> None:
     tree = load_tree(SHOP / "tree.yaml", resolve=resolve)
     assert [child.id for child in tree.children()] == ["till", "prices", "shop_window"]
     assert validate(with_runtime(tree).root) == []
+
+
+def test_the_scenario_of_a_broken_start_ends_with_everything_running() -> None:
+    moments = simulate(json.loads((SHOP / "broken_start.json").read_text()))
+    assert [[child.state.value for child in moment.children] for moment in moments] == [
+        ["running", "restarting", "waiting", "running"],
+        ["running", "quarantined", "waiting", "running"],
+        ["running"] * 4,
+    ]
 
 
 def test_the_feed_tells_the_till_every_price_at_once_and_at_every_interval(bench: Bench) -> None:

@@ -76,6 +76,26 @@ def test_a_new_generation_that_has_not_described_itself_hides_the_old_ones_child
     assert made.pending("running") == {"core": "unknown", "bus": "stopped"}
 
 
+@pytest.mark.parametrize(
+    "state", ["running", "stopped", "waiting", "quarantined", "awaiting_repair", "failed", "paused"]
+)
+def test_a_state_that_lasts_is_settled(state: str) -> None:
+    assert model(supervisor("grace", None, child("bus", state=state))).pending("settled") == {}
+
+
+@pytest.mark.parametrize("state", ["starting", "restarting", "stopping"])
+def test_a_state_on_the_way_to_another_is_not_settled(state: str) -> None:
+    assert model(supervisor("grace", None, child("bus", state=state))).pending("settled") == {"bus": state}
+
+
+def test_a_supervisor_that_has_not_described_itself_is_not_settled() -> None:
+    assert model(supervisor("grace", None, CORE)).pending("settled") == {"core": "unknown"}
+
+
+def test_a_child_that_waits_makes_the_whole_degraded() -> None:
+    assert model(supervisor("grace", None, child("bus", state="waiting", pid=None))).overall() == "degraded"
+
+
 def test_a_description_that_arrives_before_the_parents_news_is_believed() -> None:
     made = model(
         supervisor("grace", None, CORE),

@@ -225,6 +225,7 @@ def test_view_as_dict_is_plain_data():
         "attempt": 1,
         "stopped_by": "",
         "mode": "",
+        "waits_for": [],
         "restart": "permanent",
         "type": "worker",
     }

@@ -67,6 +67,7 @@ def test_fields_of_grace_are_read_and_mark_the_scenario():
     "data",
     [
         scenario(children=[{"id": "a", "start_timeout_s": 1}]),
+        scenario(children=[{"id": "a", "fail_starts": 1}]),
         scenario(strategy="dynamic"),
         scenario(policies=[{"name": "watchdog"}]),
         scenario(steps=[{"op": "recycle", "id": "a"}]),
@@ -76,6 +77,12 @@ def test_fields_of_grace_are_read_and_mark_the_scenario():
 )
 def test_anything_of_grace_marks_the_scenario(data):
     assert not parse_scenario(data).is_otp
+
+
+def test_starts_that_fail_from_the_beginning_are_read_for_children_of_the_spec_only():
+    assert parse_scenario(scenario(children=[{"id": "a", "fail_starts": 2}, {"id": "b"}])).fail_starts == {"a": 2}
+    with pytest.raises(ScenarioError, match="unknown field 'fail_starts'"):
+        parse_scenario(scenario(steps=[{"op": "start_child", "spec": {"id": "b", "fail_starts": 2}}]))
 
 
 @pytest.mark.parametrize(

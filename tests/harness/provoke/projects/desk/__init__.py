@@ -1,0 +1,1 @@
+"""The desk: screens, prompts, schedules, and what only Python itself refuses."""

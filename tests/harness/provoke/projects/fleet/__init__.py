@@ -1,0 +1,1 @@
+"""Runs other programs, threads and processes, and looks at the machine."""

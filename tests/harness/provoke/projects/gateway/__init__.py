@@ -1,0 +1,1 @@
+"""Speaks with others: sockets, TLS, HTTP, asyncio."""

@@ -1,0 +1,1 @@
+"""Reads what others send: tables, settings, archives, pages, letters."""

@@ -1,0 +1,1 @@
+"""The lab: plugins that cannot be imported, deep calls, failures inside failures."""

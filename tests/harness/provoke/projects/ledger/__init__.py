@@ -1,0 +1,1 @@
+"""Keeps the books: accounts in SQLite, sealed files, packed records."""

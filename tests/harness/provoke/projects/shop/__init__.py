@@ -1,0 +1,1 @@
+"""Sells things: orders, prices, customers, delivery days, labels."""
