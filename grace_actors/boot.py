@@ -84,7 +84,7 @@ class Boot:
         if system.state != "booting":
             return
         if not system.root_ready.is_set():
-            system.tell_guard({"boot": "failed", "message": self._phases[2]["detail"], "hint": "see the logs"})
+            system.not_started(self._phases[2]["detail"])
             return
         system.state = "running"
         kind = "system.recovered" if system.plan.is_recovery else "boot.completed"

@@ -20,7 +20,6 @@ import socket
 import sys
 import time
 import uuid
-from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +29,12 @@ import setproctitle
 from grace_actors import lifeline, undertaker
 from grace_actors.errors import GraceError
 from grace_actors.home import MARK, AlreadyRunning, Instance
+from grace_actors.lives import Lives
 from grace_actors.resolve import resolve
 from grace_actors.settings import Settings
 from grace_actors.version import __version__
 from supervisors.loader import BUILT_IN, Tree, TreeFileError, load_tree, with_runtime
 
-MAX_LIVES, LIVES_WINDOW_S = 20, 60.0
 SILENT_TICKS, SILENT_BOOT_TICKS = 15, 90
 """Seconds in which the guard heard nothing of the system process, counted only while the guard itself runs: a
 machine that was suspended proves nothing. Before its first word the system may take longer."""
@@ -103,7 +102,7 @@ class Guard:
         self._started_at = time.time()
         self._selector = selectors.DefaultSelector()
         self._progress = Progress()
-        self._lives: deque[float] = deque()
+        self._lives = Lives()
         self._system_pid = self._console_pid = self._undertaker_pid = 0
         self._silent_ticks, self._ticked_at, self._has_spoken = 0, began, False
         self._stopping = False
@@ -152,7 +151,7 @@ class Guard:
     def _start_system(self, *, is_recovery: bool) -> None:
         from grace_actors import system
 
-        self._lives.append(time.monotonic())
+        self._lives.begin(time.monotonic())
         ours, theirs = socket.socketpair()
         plan = system.Plan(
             home=self._home,
@@ -263,8 +262,10 @@ class Guard:
         if "shutdown" in event:
             self._stopping = True
         self._show(event)
-        if event.get("boot") == "done" and not self._settings.headless and not self._console_pid:
-            self._start_console()
+        if event.get("boot") == "done":
+            self._lives.came_up()
+            if not self._settings.headless and not self._console_pid:
+                self._start_console()
         if event.get("boot") == "failed":
             self._status = 1
             self._stop()
@@ -312,11 +313,7 @@ class Guard:
         """The actor system died under the tree: end what is left of it and start it again."""
         self._show({"guard": "system_died", "detail": f"status {code}"})
         self._end_below(keep={self._console_pid, self._undertaker_pid})
-        now = time.monotonic()
-        while self._lives and now - self._lives[0] > LIVES_WINDOW_S:
-            self._lives.popleft()
-        if len(self._lives) >= MAX_LIVES:
-            message = f"the actor system died {MAX_LIVES} times within {LIVES_WINDOW_S:g} s"
+        if (message := self._lives.refusal(time.monotonic())) is not None:
             self._show({"boot": "failed", "message": message, "hint": f"see {self._home.logs}"})
             self._status, self._done = 1, True
             return

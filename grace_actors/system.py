@@ -208,8 +208,18 @@ class System:
             self.actors.shutdown()
         if kind == "shutdown" and was == "stopping":
             return 0
+        if was == "booting" and self.plan.is_recovery:
+            self.tell_guard({"guard": "system_died", "detail": f"the tree did not come up again: {reason}"})
+            return DIED_STATUS
         self.tell_guard({"guard": "gave_up", "reason": reason, "detail": detail})
         return GAVE_UP_STATUS
+
+    def not_started(self, why: str) -> None:
+        """The boot has failed. A tree that ran before is tried again by the guard: what struck it may be over."""
+        if self.plan.is_recovery:
+            self.tell_guard({"guard": "system_died", "detail": f"the tree did not come up again: {why}"})
+            os._exit(DIED_STATUS)
+        self.tell_guard({"boot": "failed", "message": why, "hint": "see the logs"})
 
     # ---- talk -----------------------------------------------------------------------------------------
 

@@ -164,3 +164,21 @@ def test_a_supervisor_whose_spare_was_killed_still_restarts_its_children(grace: 
     before = grace.node("librarian")["pid"]
     grace.kill(before)
     grace.wait_new_pid("librarian", before)
+
+
+def test_a_kill_in_the_midst_of_a_recovery_does_not_end_the_program(start: Callable[..., Running]) -> None:
+    """It used to be: whatever died while the tree came up again counted as a failed boot, and run.py ended."""
+    running = start()
+    running.wait_running()
+    system = psutil.Process(running.process.pid).children()[0]
+    struck = 0
+    running.kill(system.children()[0].pid)
+    deadline = time.monotonic() + 60
+    while struck < 3:
+        assert time.monotonic() < deadline
+        assert running.process.poll() is None, running.output.read_text()
+        for process in psutil.Process(running.process.pid).children(recursive=True):
+            if title(process).startswith(("grace: agentic [", "grace: services [", "grace: execution [")):
+                running.kill(process.pid)
+                struck += 1
+    running.wait_running()
