@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 
-MOST, WINDOW_S = 20, 60.0
-"""Lives within the window, and attempts one after another that did not come up."""
+MOST, WINDOW_S, MOST_IN_VAIN = 60, 60.0, 20
+"""Lives within the window (one a second), and attempts one after another that did not come up."""
 
 
 class Lives:
@@ -34,6 +34,6 @@ class Lives:
             self._begun.popleft()
         if len(self._begun) >= MOST:
             return f"the actor system died {MOST} times within {WINDOW_S:g} s"
-        if self._in_vain >= MOST:
-            return f"the actor system was started {MOST} times and did not come up again"
+        if self._in_vain >= MOST_IN_VAIN:
+            return f"the actor system was started {MOST_IN_VAIN} times and did not come up again"
         return None
