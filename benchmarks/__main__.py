@@ -8,7 +8,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("core", "restart", "group", "boot", "idle", "transport")
+NAMES = ("core", "restart", "group", "boot", "idle", "transport", "signature")
 SOAK = "soak"  # takes minutes: only when it is named
 
 

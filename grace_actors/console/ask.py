@@ -33,17 +33,17 @@ def ask(client: Client, args: Args, out: Out) -> ExitCode:
     return ExitCode.OK
 
 
-def read_arguments(words: Sequence[str]) -> dict[str, Any]:
+def read_arguments(words: Sequence[str], *, verb: str = "ask") -> dict[str, Any]:
     """`k=v` words as arguments: a value that is JSON is taken as such, any other is text. Raises UsageError."""
     found: dict[str, Any] = {}
     for word in words:
         key, equals, text = word.partition("=")
         if not equals or not key:
             raise UsageError(
-                f"ask: {word!r} is no argument", allowed=["k=v"], hint="for example words='red apples' or limit=5"
+                f"{verb}: {word!r} is no argument", allowed=["k=v"], hint="for example words='red apples' or limit=5"
             )
         if key in found:
-            raise UsageError(f"ask: {key} is given twice")
+            raise UsageError(f"{verb}: {key} is given twice")
         found[key] = _value(text)
     return found
 

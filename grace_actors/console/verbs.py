@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from grace_actors.console import about, ask, checkup, control, inject, logs, offline, watch
+from grace_actors.console import about, ask, checkup, control, inject, logs, offline, playbooks, runs, signatures, watch
 from grace_actors.console.errors import UsageError, nearest
 from grace_actors.console.table import Verb
 
 GROUPS: Mapping[str, tuple[Verb, ...]] = {
     "look": (*watch.VERBS, *logs.VERBS),
-    "act": (*ask.VERBS, *control.VERBS, *inject.VERBS),
-    "try out": offline.VERBS,
+    "act": (*ask.VERBS, *control.VERBS, *inject.VERBS, *runs.VERBS),
+    "try out": (*offline.VERBS, *playbooks.VERBS, *signatures.VERBS),
     "about": (*checkup.VERBS, *about.VERBS),
 }
 VERBS: Mapping[str, Verb] = {verb.name: verb for verbs in GROUPS.values() for verb in verbs}

@@ -7,40 +7,39 @@ failures come from or what is done about them. Invariant: no incident is lost or
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
 from grace_actors.errors import NotFound
 from grace_actors.kernel import Data
 from grace_actors.kernels.masking import first_line, masked
-from grace_actors.kernels.rows import count, dated_id, moment, rows, schema
+from grace_actors.kernels.rows import count, dated_id, moment, rows
 from grace_actors.stores.sqlite import Store
 
 SAME_INCIDENT_S = 300.0
 WITHHELD = "(withheld: could not be checked for secrets)"
 
-migrations = schema(
-    "incidents",
-    {
-        "incidents_and_recoveries": (
-            """create table incidents (
-                id text primary key, kernel text not null, kind text not null, reason text not null,
-                detail text not null, fingerprint text not null, state text not null, opened_at real not null,
-                failed_at real not null, last_at real not null, count integer not null, recovered_at real,
-                recovery_s real, resolved_at real, resolved_by text not null, note text not null,
-                reported_by text not null, seq integer not null
-            )""",
-            "create index incidents_by_fingerprint on incidents (fingerprint, last_at)",
-            "create index incidents_by_state on incidents (state, last_at)",
-            "create index incidents_by_kernel on incidents (kernel, last_at)",
-            """create table recoveries (
-                number integer primary key autoincrement, incident text not null, kernel text not null,
-                failed_at real not null, recovered_at real not null, seconds real not null
-            )""",
-            "create table feed (name text primary key, last integer not null)",
-        )
-    },
-)
+TABLES: Mapping[str, Sequence[str]] = {
+    "incidents_and_recoveries": (
+        """create table incidents (
+            id text primary key, kernel text not null, kind text not null, reason text not null,
+            detail text not null, fingerprint text not null, state text not null, opened_at real not null,
+            failed_at real not null, last_at real not null, count integer not null, recovered_at real,
+            recovery_s real, resolved_at real, resolved_by text not null, note text not null,
+            reported_by text not null, seq integer not null
+        )""",
+        "create index incidents_by_fingerprint on incidents (fingerprint, last_at)",
+        "create index incidents_by_state on incidents (state, last_at)",
+        "create index incidents_by_kernel on incidents (kernel, last_at)",
+        """create table recoveries (
+            number integer primary key autoincrement, incident text not null, kernel text not null,
+            failed_at real not null, recovered_at real not null, seconds real not null
+        )""",
+        "create table feed (name text primary key, last integer not null)",
+    )
+}
+"""Steps of the schema, by name."""
 
 
 class IncidentState(StrEnum):

@@ -1,8 +1,8 @@
-"""Records what goes wrong as incidents and measures how long recovery takes.
+"""Records what goes wrong as incidents, measures how long recovery takes, and runs playbooks on request.
 
 Failures arrive as reports of other actors and as events of the supervision tree; one that repeats is one incident.
-Details are stored only after the secret manager has redacted them. It must not restart anything: that is the
-supervisors' work. Invariant: a failure that was accepted is on the disk before it is answered.
+Details are stored only after the secret manager has redacted them. It restarts nothing on its own account: that is
+the supervisors' work. Invariant: a failure that was accepted is on the disk before it is answered.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from collections import OrderedDict
 from typing import Any
 
 from grace_actors.errors import StoreFailed
-from grace_actors.kernel import Answer, Check, Kernel, Request
+from grace_actors.healing import journal, run_store
+from grace_actors.healing.verbs import PlaybookVerbs
+from grace_actors.kernel import Answer, Check, Request
 from grace_actors.kernels.arguments import choice as choice_of
 from grace_actors.kernels.arguments import number_or, text, text_or, whole_or
-from grace_actors.kernels.incident_store import WITHHELD, Incidents, IncidentState, migrations, shown
+from grace_actors.kernels.incident_store import TABLES, WITHHELD, Incidents, IncidentState, shown
 from grace_actors.kernels.masking import masked
+from grace_actors.kernels.rows import schema
 from grace_actors.kernels.tree_events import EventFeed, TreeEvent
 from grace_actors.stores.sqlite import EVENTS, Store
 
@@ -23,6 +26,7 @@ EVENT_TYPES = (
     *("child.exited", "child.hung", "child.start_failed", "child.started"),
     *("supervisor.gave_up", "supervisor.started"),
 )
+migrations = schema("incidents", {**TABLES, **run_store.TABLES})
 KIND_OF_EVENT = {"child.hung": "hung", "child.start_failed": "start_failed"}
 RECOVERY_EVENTS = ("child.started", "supervisor.started")
 RETRY_S = 30.0
@@ -30,16 +34,21 @@ MAX_WAITING_DETAILS = 50
 MAX_DETAIL_CHARS = 20_000
 
 
-class SelfHealing(Kernel):
-    """Verbs: report, incidents, incident, resolve, stats, event."""
+class SelfHealing(PlaybookVerbs):
+    """Verbs: report, incidents, incident, resolve, stats, event, and those of playbooks and runs."""
 
-    emits = ("incident.opened", "incident.recurred", "incident.recovered", "incident.resolved", *EVENTS)
+    emits = (
+        *("incident.opened", "incident.recurred", "incident.recovered", "incident.resolved"),
+        *journal.EVENTS,
+        *EVENTS,
+    )
 
     def setup(self) -> None:
         self.store = Store(
             self.ctx.data / "incidents.db", migrations, emit=self.ctx.emit, name=self.ctx.name, wall=self.ctx.wall
         )
         self.incidents = Incidents(self.store)
+        self.open_playbooks(self.store)
         self.waiting: OrderedDict[str, str] = OrderedDict()
         """Details not yet redacted, by incident: the secret manager may start later than this kernel."""
         self.feed = EventFeed(
@@ -134,7 +143,8 @@ class SelfHealing(Kernel):
     def _look_after(self) -> None:
         """Try again what could not be redacted; say what does not work meanwhile."""
         withheld = f"details of {len(self.waiting)} incidents are withheld: secret_manager does not redact"
-        self.degraded = [reason for reason in (self.feed.problem, withheld if self.waiting else "") if reason]
+        reasons = (self.feed.problem, withheld if self.waiting else "", *self.playbook_problems())
+        self.degraded = [reason for reason in reasons if reason]
         for id in list(self.waiting):
             self._redact(id)
 
@@ -170,6 +180,7 @@ class SelfHealing(Kernel):
     def metrics(self) -> dict[str, float]:
         known = self.incidents.stats()
         figures = {"incidents_open": float(known["open"]), "incidents_total": float(known["incidents"])}
+        figures["runs_active"] = float(self.active_runs)
         if known["mean_time_to_recovery_s"] is not None:
             figures["mean_time_to_recovery_seconds"] = known["mean_time_to_recovery_s"]
         return figures

@@ -117,11 +117,13 @@ def test_operations_explains_the_directories_of_a_home() -> None:
     assert [name for name in DIRECTORIES if f"`{name}/" not in text and name != "crashes"] == []
 
 
-def test_the_scenario_of_the_readme_is_played_as_shown(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_scenario_of_the_documentation_is_played_as_shown(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     from grace_actors.console.dispatch import dispatch
     from grace_actors.home import Home
 
     assert dispatch(["simulate", str(REPOSITORY / "examples/shop/scenario.json")], Home(tmp_path)) == 0
     told = capsys.readouterr().out.splitlines()
-    shown = next(block for block in page("README.md").blocks("") if block.startswith("shop: "))
+    shown = next(block for block in page("docs/supervision.md").blocks("") if block.startswith("shop: "))
     assert [line for line in shown.splitlines() if line not in told] == []

@@ -207,7 +207,7 @@ def test_a_hung_process_goes_on_after_its_time(procs: Running) -> None:
 
 
 def test_a_command_that_does_not_exist_is_told_and_ends_the_boot(start: Callable[..., Running], tmp_path: Path) -> None:
-    (tmp_path / "tree.yaml").write_text(HEAD + "  - {id: wrong, command: [no-such-program]}\n")
+    (tmp_path / "tree.yaml").write_text(HEAD + "  - {id: wrong, command: [no-such-program], on_exhausted: escalate}\n")
     running = start(tmp_path / "tree.yaml")
     assert running.process.wait(60) == 1
     assert "FileNotFoundError" in running.output.read_text() and "no-such-program" in running.output.read_text()

@@ -178,10 +178,12 @@ def test_who_waits_for_room_may_answer_what_is_urgent(new_endpoint: Maker) -> No
         return True
 
     def handler(envelope: Any) -> bool:
+        if envelope.message == "stop":
+            return False
         begun.set()
         for number in range(30_000):  # far more than waits anywhere: the send waits
             send(a, b, (number, "x" * 100))
-        return False
+        return True
 
     a.urgent = urgent
     send(a, a, "flood")
@@ -196,5 +198,7 @@ def test_who_waits_for_room_may_answer_what_is_urgent(new_endpoint: Maker) -> No
     assert isinstance(answered[0], ActorExitRequest)
     got = receive(b, 30_000)
     assert [number for number, _ in got] == list(range(30_000))
+    send(parent, a, "stop")
+    parent.run(TransmitOnly, timedelta(seconds=20))
     flooder.join(20)
     assert not flooder.is_alive()

@@ -1,0 +1,122 @@
+"""The verbs by which self_healing shows playbooks and runs them.
+
+Reads requests and shows answers; the work is the library's and the runner's. Invariant: the files are read and the
+runs of before are taken up before the first of these verbs answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grace_actors.actions.catalogue import CATALOGUE, specs
+from grace_actors.healing.library import Library, description, fault_data, summary
+from grace_actors.healing.run_store import RunStore, shown
+from grace_actors.healing.runner import Runner
+from grace_actors.kernel import Data, Kernel, Request
+from grace_actors.kernels.arguments import choice, flag, mapping_or_empty, text, text_or, whole_or
+from grace_actors.kernels.incident_store import Incidents
+from grace_actors.stores.sqlite import Store
+from playbooks.messages import Status
+
+_OF_AN_INCIDENT = ("id", "kernel", "kind", "reason", "state", "count")
+"""What a playbook sees as `issue`."""
+
+
+class PlaybookVerbs(Kernel):
+    """What a kernel needs to run playbooks; it keeps `incidents` itself."""
+
+    incidents: Incidents
+
+    def open_playbooks(self, store: Store) -> None:
+        """Use the kernel's store; the files are read, and runs taken up, when it is ready or first asked."""
+        self.runs = RunStore(store)
+        self.library = Library(self.ctx.home, specs())
+        self._runner: Runner | None = None
+        self.ctx.after(0.0, self._begin)
+
+    def _begin(self) -> None:
+        problems = self.take_up().problem, self.library.problem
+        self.degraded += [problem for problem in problems if problem]
+
+    def take_up(self) -> Runner:
+        """The runner; the first time, the files are read and the runs of before go on."""
+        if self._runner is None:
+            self.library.load()
+            self._runner = Runner(self.ctx, self.runs, self.library, CATALOGUE)
+            self._runner.start()
+        return self._runner
+
+    @property
+    def active_runs(self) -> int:
+        """How many runs have not ended."""
+        return self._runner.active if self._runner else 0
+
+    def playbook_problems(self) -> list[str]:
+        """Why playbooks work with less than their full function."""
+        return [problem for problem in (self.library.problem, self.take_up().problem) if problem]
+
+    # ---- playbooks -----------------------------------------------------------------------------------------
+
+    def do_playbooks(self, request: Request) -> Any:
+        """Every playbook there is, and every mistake in the files that are left out."""
+        self.take_up()
+        found = [summary(entry) for entry in self.library.entries.values()]
+        return {"playbooks": found, "count": len(found), "faults": self._faults()}
+
+    def do_playbook(self, request: Request) -> Any:
+        """What the playbook `name` takes and does."""
+        self.take_up()
+        return description(self.library.get(text(request, "name", max_chars=200)))
+
+    def do_reload_playbooks(self, request: Request) -> Any:
+        """Read the files again. Runs that have begun go on with the text they began with."""
+        self.take_up()
+        self.library.load()
+        replaced = [name for name, entry in self.library.entries.items() if entry.replaces]
+        self.did = f"read {len(self.library.entries)} playbooks, {len(self.library.faults)} mistakes"
+        return {"count": len(self.library.entries), "replaced": replaced, "faults": self._faults()}
+
+    def _faults(self) -> list[Data]:
+        return [fault_data(fault) for fault in self.library.faults]
+
+    # ---- runs ----------------------------------------------------------------------------------------------
+
+    def do_run_playbook(self, request: Request) -> Any:
+        """Run the playbook `name` with `inputs`; with `check` nothing is changed. `incident` is what it is about."""
+        runner = self.take_up()
+        entry = self.library.get(text(request, "name", max_chars=200))
+        inputs, check = mapping_or_empty(request, "inputs"), flag(request, "check", False)
+        incident, issue = text_or(request, "incident", max_chars=100), {}
+        if incident:
+            row = self.incidents.get(incident)
+            issue = {key: row[key] for key in _OF_AN_INCIDENT}
+        by = request.sender or "unknown"
+        id = runner.request(entry.playbook, inputs, issue=issue, check=check, incident=incident, by=by)
+        self.did = f"{'checks' if check else 'runs'} {entry.playbook.name} for {by}: {id}"
+        return self._shown(id)
+
+    def do_runs(self, request: Request) -> Any:
+        """Runs, the newest first; `status` and `playbook` narrow them."""
+        status, playbook = text_or(request, "status"), text_or(request, "playbook", max_chars=200)
+        if status:
+            choice(request, "status", Status)
+        limit = whole_or(request, "limit", 50, low=1, high=500)
+        self.take_up()
+        found = [shown(row) for row in self.runs.list(status=status, playbook=playbook, limit=limit)]
+        return {"runs": found, "count": len(found), "counts": self.runs.counts()}
+
+    def do_run(self, request: Request) -> Any:
+        """The run `id` with its steps."""
+        self.take_up()
+        return self._shown(text(request, "id", max_chars=100))
+
+    def do_cancel_run(self, request: Request) -> Any:
+        """Stop the run `id` in order: the call under way may answer, then its always block is done."""
+        id, reason = text(request, "id", max_chars=100), text_or(request, "reason", max_chars=2000)
+        by = text_or(request, "by", request.sender or "unknown", max_chars=200)
+        self.take_up().cancel(id, by=by, reason=reason)
+        self.did = f"cancelled {id} for {by}"
+        return self._shown(id)
+
+    def _shown(self, id: str) -> Data:
+        return shown(self.runs.get(id), self.runs.steps(id))

@@ -1,0 +1,63 @@
+"""Alerts reach the event log and the bus, work orders the coding agent's queue."""
+
+from __future__ import annotations
+
+import pytest
+
+from grace_actors.kernel import Kernel, Request
+from grace_actors.kernels.coding_agent import CodingAgent
+from grace_actors.kernels.message_bus import MessageBus
+from tests.unit.actions.stage import PERFORMER, Answering, Stage
+
+
+class Listener(Kernel):
+    """Keeps what is delivered to it."""
+
+    def setup(self) -> None:
+        self.got: list[tuple[str, dict[str, object]]] = []
+
+    def do_deliver(self, request: Request) -> bool:
+        self.got.append((request.args["topic"], request.args["payload"]))
+        return True
+
+
+def test_an_alert_is_an_event_and_a_message_to_who_listens(stage: Stage) -> None:
+    stage.bench.add("message_bus", MessageBus)
+    listener = stage.bench.add("listener", Listener)
+    stage.bench.ask("message_bus", "subscribe", "listener", topic="alert.#")
+    assert stage.ok("alert", message="disk is full", severity="critical").data["value"] == 1
+    assert ("alert.raised", PERFORMER, {"message": "disk is full", "severity": "critical"}) in stage.bench.events
+    ((topic, payload),) = listener.got  # type: ignore[attr-defined]
+    assert (topic, payload["message"], payload["subject"]) == ("alert.critical", "disk is full", PERFORMER)
+
+
+def test_an_alert_the_bus_did_not_take_is_an_event_and_a_failure(stage: Stage) -> None:
+    result = stage.fails("alert", message="disk is full", subject="librarian")
+    assert result.changed
+    assert [event[:2] for event in stage.bench.events] == [("alert.raised", "librarian")]
+
+
+def test_a_severity_that_does_not_exist_is_refused(stage: Stage) -> None:
+    assert "low, medium, high, critical" in stage.fails("alert", message="x", severity="awful").message
+    assert stage.bench.events == []
+
+
+def test_a_work_order_is_queued_with_what_it_is_for(stage: Stage) -> None:
+    stage.bench.add("coding_agent", CodingAgent)
+    data = stage.ok("create_work_order", description="fix it", incident="INC-1", context={"file": "a.py"}).data
+    order = stage.bench.ask("coding_agent", "show", id=data["work_order"])
+    assert (order["status"], order["incident"], order["context"]) == ("queued", "INC-1", {"file": "a.py"})
+    assert (order["type"], order["priority"]) == ("fix_bug", "high")
+
+
+@pytest.mark.parametrize("params", [{"type": "syntax_scan"}, {"priority": "soon"}])
+def test_a_kind_of_work_that_does_not_exist_is_refused(stage: Stage, params: dict[str, str]) -> None:
+    assert "allowed: " in stage.fails("create_work_order", description="x", **params).message
+
+
+def test_what_the_coding_agent_refuses_or_forgets_is_a_failure(stage: Stage) -> None:
+    stage.bench.add("coding_agent", CodingAgent)
+    assert "description is empty" in stage.fails("create_work_order", description=" ").message
+    stage.bench.crash("coding_agent")
+    stage.bench.add("coding_agent", Answering, create={"id": "wo-1"}, show={"id": "wo-2", "status": "queued"})
+    assert "shows wo-2 for wo-1" in stage.fails("create_work_order", description="x").message
