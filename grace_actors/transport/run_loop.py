@@ -200,7 +200,8 @@ class RunLoop(wakeupTransportBase):  # type: ignore[misc]
             if left == 0:
                 return unsent
             self._look(flow.STEP_S if left is None else min(left, flow.STEP_S))
-            self._flow.stalled(self._inbox.bytes)  # whom we send to may wait for us
+            if self.unsent >= unsent:  # whom we send to may wait for us
+                self._flow.stalled(self._inbox.bytes)
         return 0
 
     def _serve(self, handler: Any) -> Any:

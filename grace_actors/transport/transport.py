@@ -27,7 +27,7 @@ PLACE = "Grace Place"
 """The capability that says where the endpoints of the system listen: a `Place`."""
 
 CONTROL = Lane.CONTROL
-_THREADS_MOST = 1000
+_THREADS_MOST = 100
 _THREADS_STEP_S = 0.001
 
 
@@ -164,8 +164,10 @@ class GraceTransport(RunLoop):
                 self._mesh.end_turn()
                 return
         encode(payload)  # what is too large is told to the caller
-        while len(self._from_threads) >= _THREADS_MOST:
-            time.sleep(_THREADS_STEP_S)
+        while self._runner and (
+            len(self._from_threads) >= _THREADS_MOST or self._mesh.waiting_for(path) > flow.OUT_HIGH
+        ):
+            time.sleep(_THREADS_STEP_S)  # the thread that runs waits for nobody else's sends
         self._from_threads.append(lambda: self._send(path, lane, payload, intent))
         self._poller.wake()
 

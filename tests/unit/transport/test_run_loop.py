@@ -118,6 +118,24 @@ def test_another_thread_may_send_while_one_runs(new_endpoint: Maker) -> None:
     assert not runner.is_alive()
 
 
+def test_another_thread_that_floods_is_slowed_too(new_endpoint: Maker) -> None:
+    """It used to be: what threads sent was queued for the receiver without a bound."""
+    a, b = new_endpoint(), new_endpoint()
+    runner = threading.Thread(target=lambda: a.run(lambda envelope: envelope.message != "stop", timedelta(seconds=60)))
+    runner.start()
+    flooder = threading.Thread(target=lambda: [send(a, b, (number, "x" * 1000)) for number in range(5000)])
+    flooder.start()
+    flooder.join(1.0)
+    assert flooder.is_alive(), "it waits for a receiver that reads nothing"
+    assert a._mesh.waiting_for(b._mesh.path) < 500_000, "of 5 MB, a tenth lies with the sender"
+    assert [number for number, _ in receive(b, 5000)] == list(range(5000))
+    flooder.join(20)
+    send(b, a, "stop")
+    b.run(TransmitOnly, timedelta(seconds=20))
+    runner.join(20)
+    assert not runner.is_alive()
+
+
 def test_a_descriptor_that_cannot_be_watched_does_not_end_the_run(new_endpoint: Maker) -> None:
     """It used to be: the actor ended."""
     a = new_endpoint()
