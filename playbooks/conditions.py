@@ -131,7 +131,9 @@ class Expression:
 
     def value(self, data: Mapping[str, Any]) -> Any:
         """Its value for these variables. Raises EvaluationError."""
-        return _evaluate(self.text, _parsed(self.text), data)
+        found = _evaluate(self.text, _parsed(self.text), data)
+        is_number = isinstance(found, int | float) and not isinstance(found, bool)
+        return _number(found) if is_number else found  # a literal has passed no operator
 
     def seen(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """What each variable in it is now; those that have no value are left out."""

@@ -100,6 +100,7 @@ def test_any_text_is_read_without_another_exception(text):
 
 @settings(max_examples=600, deadline=None)
 @given(st.lists(st.sampled_from(TOKENS), max_size=12).map(" ".join) | st.text(max_size=40))
+@example("1000000000000000001")
 def test_an_expression_gives_plain_data_or_says_why_not(text):
     try:
         test = compile_expression(text, NAMES)
