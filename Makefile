@@ -7,7 +7,7 @@ RUN_READY := $(VENV)/.ready-run
 TEST_READY := $(VENV)/.ready-test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-thespian lint format bench soak clean
+.PHONY: help run test test-units test-system test-all test-thespian lint format bench soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +16,14 @@ run: $(RUN_READY) ## start Grace (the first time: make .venv and install)
 	$(BIN)/python run.py
 
 test: lint ## format, lint, types, then every test that is not slow
-	$(BIN)/python -m pytest -m "not slow"
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-units test-system
+
+# Side by side, for two processors; whatever starts real instances stays in one of them, one after the other.
+test-units:
+	$(BIN)/python -m pytest -m "not slow and not system"
+
+test-system:
+	$(BIN)/python -m pytest -m "system and not slow"
 
 test-all: lint ## the same with the slow tests
 	$(BIN)/python -m pytest

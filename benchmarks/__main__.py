@@ -8,7 +8,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("core", "restart", "group", "boot", "idle", "transport", "signature")
+NAMES = ("core", "restart", "group", "boot", "idle", "transport", "signature", "learning", "healing")
 SOAK = "soak"  # takes minutes: only when it is named
 
 

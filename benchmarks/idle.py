@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import psutil
 
-from grace_actors.console.client import Client
-from grace_actors.console.errors import Interrupted, NotRunning, RemoteFailed
-from grace_actors.home import Home
+from benchmarks.instance import instance
 
 WATCH_S, SETTLE_S = 20.0, 10.0
 CPU_LIMIT_PERCENT, PSS_LIMIT_MB, BOOT_LIMIT_S = 1.0, 200.0, 1.5
-RUN = Path(__file__).resolve().parents[1] / "run.py"
 
 
 def run() -> dict[str, Any]:
     """One instance in a home of its own, watched for 20 s after it has settled."""
-    with tempfile.TemporaryDirectory(prefix="grace-bench-") as directory:
-        home = Home(Path(directory) / "home")
-        process = subprocess.Popen(
-            [sys.executable, str(RUN), "--headless", "--home", str(home.root)], stdout=subprocess.DEVNULL
-        )
-        try:
-            status = _wait_running(home)
-            time.sleep(SETTLE_S)
-            used, pss, count = _watch(process.pid)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
+    with instance() as grace:
+        time.sleep(SETTLE_S)
+        used, pss, count = _watch(grace.pid)
+        status = grace.status
     percent = 100 * used / WATCH_S
     boot_s = status["boot"]["ready_s"]
     return {
@@ -50,17 +34,6 @@ def run() -> dict[str, Any]:
         "boot_limit_s": BOOT_LIMIT_S,
         "ok": percent <= CPU_LIMIT_PERCENT and pss <= PSS_LIMIT_MB and boot_s <= BOOT_LIMIT_S,
     }
-
-
-def _wait_running(home: Home) -> dict[str, Any]:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with contextlib.suppress(NotRunning, Interrupted, RemoteFailed, OSError):
-            status: dict[str, Any] = Client(home).call("status")
-            if status["state"] == "running":
-                return status
-        time.sleep(0.1)
-    raise RuntimeError("the instance did not come up")
 
 
 def _watch(pid: int) -> tuple[float, float, int]:

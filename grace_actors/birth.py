@@ -33,6 +33,8 @@ class Birth:
     instance: str
     registry: Any
     last_words_fd: int
+    mode: str = ""
+    """`safe`: with the settings of the tree file alone."""
 
 
 _next: Birth | None = None

@@ -18,11 +18,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from grace_actors.console.inject import FAULTS
 from grace_actors.doctor import examine, walk
 from grace_actors.errors import Died, GraceError, NotFound, Refused, TimedOut
+from grace_actors.faults import checked
 from grace_actors.kernel import Data
 from grace_actors.outside import Outside
+from grace_actors.stores import damage
 
 if TYPE_CHECKING:
     from grace_actors.system import System
@@ -31,7 +32,6 @@ ASK_S = 30.0
 ASK_KERNEL_S = 25.0
 """Less than a client waits for a line, so that it gets this answer instead of losing patience."""
 LONG_POLL_S = 5.0
-MOST_OF_A_FAULT = 1e6
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 TREE_S = 5.0
 _SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "hang": signal.SIGSTOP}
@@ -148,8 +148,9 @@ class Verbs:
     def _operate(self, parent: str | None, op: str, name: str) -> Data:
         if parent is None:
             raise Refused(f"{name} is the root of the tree", hint="end everything with: shutdown")
-        answer = self._outside.ask(parent, "call", {"op": op, "child": name}, timeout_s=ASK_S)
-        result = answer["result"]
+        result = self._outside.ask(parent, "call", {"op": op, "child": name}, timeout_s=ASK_S)["result"]
+        if result == "simple_one_for_one":  # a dynamic supervisor restarts nothing by hand, but it ends a wait
+            result = self._outside.ask(parent, "call", {"op": "reset", "child": name}, timeout_s=ASK_S)["result"]
         if result not in ("ok", "running"):
             raise Refused(f"{name}: {_WORDS.get(result, result)}", hint=f"see: status {name}")
         return {"name": name, "result": result, "message": _WORDS.get(result, result)}
@@ -174,10 +175,12 @@ class Verbs:
         return {"name": name, "result": "ok", "message": f"{verb}d"}
 
     def verb_inject(self, fault: str, target: str, params: Data | None = None) -> Data:
-        given = _checked(fault, params or {})
+        given = checked(fault, params or {})
         node, parent = self._find(target)
         if fault not in _SIGNALS and node["kind"] == "process":
             raise Refused(f"{fault} works on actors; {target} is an OS process", hint="use kill, term or hang")
+        if fault == "corrupt":
+            return {"fault": fault, "target": target, "result": "injected", **self._corrupt(target, parent, given)}
         if parent is not None:
             args = {"fault": fault, "child": target, "params": given}
             self._outside.ask(parent, "inject", args, timeout_s=ASK_S)
@@ -187,6 +190,22 @@ class Verbs:
             with contextlib.suppress(Died):  # which is what was asked for
                 self._outside.ask(target, "inject", {"fault": fault, "params": given}, timeout_s=ASK_S)
         return {"fault": fault, "target": target, "result": "injected"}
+
+    def _corrupt(self, target: str, parent: str | None, params: Data) -> Data:
+        """Damage a kernel's store while it stands still, then end it: the damage is the next start's."""
+        file = damage.chosen(self._system.plan.home.root / "data", target)
+
+        def inject(fault: str, more: Data) -> None:
+            self._outside.ask(str(parent), "inject", {"fault": fault, "child": target, "params": more}, timeout_s=ASK_S)
+
+        inject("hold", {})
+        try:
+            done = damage.damage(file, params["bytes"])
+        except GraceError:
+            inject("release", {})
+            raise
+        inject("corrupt", done)
+        return done
 
     def _signal_root(self, fault: str, params: Data) -> None:
         """Nobody is above the root: the system process itself does to it what a supervisor does to a child."""
@@ -219,22 +238,6 @@ class Verbs:
             self._outside.ask("status", "status", {"name": name}, again=True, timeout_s=ASK_S)  # says what is near
             raise NotFound(f"there is no {name!r} in the tree", hint="see: tree")
         return found
-
-
-def _checked(name: str, params: Any) -> Data:
-    """The parameters of a fault with defaults filled in. Raises Refused: what is wrong must not reach an actor."""
-    fault = FAULTS.get(name) if isinstance(name, str) else None
-    if fault is None:
-        raise Refused(f"there is no fault {name!r:.80}", hint=f"known: {', '.join(FAULTS)}")
-    known = {parameter.name: parameter for parameter in fault.parameters}
-    if not isinstance(params, dict) or not set(params) <= set(known):
-        raise Refused(f"{name}: parameters {params!r:.80}", hint=f"allowed: {', '.join(known) or 'none'}")
-    for key, value in params.items():
-        wanted = known[key].type
-        is_number = isinstance(value, int if wanted is int else int | float) and not isinstance(value, bool)
-        if not (isinstance(value, str) if wanted is str else is_number and 0 < value <= MOST_OF_A_FAULT):
-            raise Refused(f"{name}: {key} is {value!r:.80}", hint=f"a {wanted.__name__}, from above 0 to 1e6")
-    return {key: params.get(key, parameter.default) for key, parameter in known.items()}
 
 
 def _go_on(pidfd: int) -> None:

@@ -6,10 +6,11 @@ Invariant: the kernel is reached by requests only after its self-test has passed
 
 from __future__ import annotations
 
+import gc
 import importlib
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,15 @@ from grace_actors.actor import Actor, memory_mb
 from grace_actors.errors import GraceError, Refused, StoreFailed
 from grace_actors.jobs import Job
 from grace_actors.kernel import LATER, Answer, Completed, Data, Kernel, Request
+from grace_actors.kernels import overrides
 from grace_actors.timers import ActorTimer
 from supervisors.spec import KernelStart
 
 SAVE_EVERY_S = 30.0
 MAX_PAUSED = 1000
-_NOT_PAUSABLE = frozenset({"ping", "ready", "inspect", "inject", "pause", "resume"})
+SAFE = "safe"
+"""The mode of a start that leaves out what was set beside the tree file."""
+_NOT_PAUSABLE = frozenset({"ping", "ready", "inspect", "settings", "objects", "waits", "inject", "pause", "resume"})
 
 
 class NotReady(RuntimeError):
@@ -38,8 +42,14 @@ class KernelActor(Actor):
 
     def begin(self) -> None:
         start: KernelStart = self.birth.start
-        context = ActorContext(self, start.config)
-        self.kernel = load(start.path)(context)
+        config, ignored = start.config, list[str]()
+        if self.birth.mode != SAFE:
+            config, ignored = overrides.configured(self.birth.home, self.name, start.config)
+        if ignored:
+            self.names.events.emit("overrides.ignored", self.name, {"problems": ignored})
+        self._settings = Settings(config)
+        self._overridden = sorted(key for key in config if config[key] != start.config.get(key))
+        self.kernel = load(start.path)(ActorContext(self, self._settings))
         self._paused: deque[tuple[wire.Ask, Any]] | None = None
         self._senders: dict[int, tuple[int, Any]] = {}
         self._request_number = 0
@@ -96,6 +106,22 @@ class KernelActor(Actor):
     def _builtin_inspect(self, args: Data) -> Data:
         checks = self._builtin_ready(args)["checks"]
         return {"checks": checks, "metrics": dict(self.kernel.metrics()), "does": self.kernel.does()}
+
+    def _builtin_settings(self, args: Data) -> Data:
+        """What it was configured with, what of that an override changed, and every setting it has looked for with the
+        value it got."""
+        config = {key: plain(value) for key, value in self._settings.items()}
+        used = {key: plain(value) for key, value in sorted(self._settings.used.items())}
+        return {"config": config, "overridden": self._overridden, "used": used}
+
+    def _builtin_objects(self, args: Data) -> Data:
+        """How many objects there are that may hold others, and the `limit` most frequent types of them."""
+        counts = Counter(f"{kind.__module__}.{kind.__qualname__}" for kind in map(type, gc.get_objects()))
+        return {"objects": counts.total(), "types": dict(counts.most_common(int(args.get("limit", 20))))}
+
+    def _builtin_waits(self, args: Data) -> Data:
+        """Whose answers it waits for, and how long already."""
+        return {"waits": self.names.pending()}
 
     def _builtin_inject(self, args: Data) -> None:
         self.inject(args["fault"], args.get("params", {}))
@@ -158,6 +184,40 @@ def load(path: str) -> type[Kernel]:
     module, _, name = path.partition(":")
     kernel: type[Kernel] = getattr(importlib.import_module(module), name)
     return kernel
+
+
+class Settings(Mapping[str, Any]):
+    """The configuration of a kernel, which also remembers in `used` what was looked for, with the defaults given."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = dict(config)
+        self.used: dict[str, Any] = {}
+
+    def __getitem__(self, key: str) -> Any:
+        self.used[key] = value = self._config[key]
+        return value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.used[key] = value = self._config.get(key, default)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._config)
+
+    def __len__(self) -> int:
+        return len(self._config)
+
+
+def plain(value: Any) -> Any:
+    """A setting as an answer can carry it; what is no plain data is shown as text."""
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case Mapping():
+            return {str(key): plain(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [plain(item) for item in value]
+    return str(value)
 
 
 class ActorContext:

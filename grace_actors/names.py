@@ -37,6 +37,7 @@ class Pending:
     verb: str
     on_answer: Callable[[Answer], None]
     timer: ActorTimer
+    since: float
     path: str = ""
 
 
@@ -97,8 +98,13 @@ class Names:
         """Send; `on_answer` is called once, at the latest after `timeout_s`."""
         number = next(self._ids)
         timer = self._actor.after(timeout_s, lambda: self._late(number, to, verb, timeout_s))
-        self._asked[number] = Pending(to, verb, on_answer, timer)
+        self._asked[number] = Pending(to, verb, on_answer, timer, time.monotonic())
         self._post(to, wire.Ask(number, verb, args or {}, self._actor.name), time.monotonic())
+
+    def pending(self) -> list[Data]:
+        """Whose answers are awaited, and for how long already."""
+        now = time.monotonic()
+        return [{"to": one.to, "verb": one.verb, "for_s": round(now - one.since, 3)} for one in self._asked.values()]
 
     def answered(self, number: int, answer: Answer) -> None:
         """An answer came; a late or repeated one changes nothing."""

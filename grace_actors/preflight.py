@@ -143,7 +143,7 @@ def python_version(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
 
 def packages(requirements: Sequence[str] | None = None) -> Finding:
     """Every package the project needs is installed, in a version it accepts."""
-    needed = _requirements() if requirements is None else requirements
+    needed = declared_packages() if requirements is None else requirements
     if needed is None:
         return Level.WARN, "the list of needed packages was not found"
     found = [problem for text in needed if (problem := package_problem(text))]
@@ -162,18 +162,24 @@ def package_problem(requirement: str) -> str:
         installed = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return f"{name} is missing"
-    fits = all(_fits(installed, op, bound) for op, bound in _BOUND.findall(bounds))
-    return "" if fits else f"{name} is {installed}, needed is {bounds.strip()}"
+    is_met = all(fits(installed, op, bound) for op, bound in _BOUND.findall(bounds))
+    return "" if is_met else f"{name} is {installed}, needed is {bounds.strip()}"
 
 
 def needed_packages() -> list[str]:
     """The names of the packages the project needs, without versions or optional ones."""
-    matches = [_REQUIREMENT.match(text) for text in _requirements() or ()]
+    matches = [_REQUIREMENT.match(text) for text in declared_packages() or ()]
     return [match[1] for match in matches if match is not None and not match[3]]
 
 
-def _requirements() -> list[str] | None:
-    """From the checkout if we run from one, else from the installed package."""
+def plain_name(package: str) -> str:
+    """A name as indexes compare it: `Sqlite_Utils` is sqlite-utils."""
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def declared_packages() -> list[str] | None:
+    """What the project needs, as pyproject.toml writes it: from the checkout if we run from one, else from the
+    installed package; None when neither says."""
     with contextlib.suppress(OSError, KeyError, tomllib.TOMLDecodeError):
         project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
         return [str(text) for text in project["dependencies"]]
@@ -182,7 +188,8 @@ def _requirements() -> list[str] | None:
     return None
 
 
-def _fits(installed: str, op: str, bound: str) -> bool:
+def fits(installed: str, op: str, bound: str) -> bool:
+    """Whether a version is within a bound such as `>=` `1.2`. Only release numbers are compared."""
     have, want = _numbers(installed), _numbers(bound)
     width = max(len(have), len(want))
     left, right = (each + (0,) * (width - len(each)) for each in (have, want))

@@ -19,6 +19,7 @@ from grace_actors import lifeline, wire
 from grace_actors.actor import Actor
 from grace_actors.errors import NotFound, Refused
 from grace_actors.home import Home
+from grace_actors.last_output import LastOutput
 from grace_actors.line_log import LineLog
 from grace_actors.notify import Probe, probe_for
 from supervisors.messages import Exit, ExitKind
@@ -41,7 +42,7 @@ class ProcessActor(Actor):
         self._stopping = False
         self._is_up = False
         self._line = b""
-        self._last_line = ""
+        self._output = LastOutput()
         home = Home(self.birth.home)
         self._probe: Probe = probe_for(self.start.ready, home.control_socket.parent, self.name)
         self._log = LineLog(home.log_file(self.name), self.start.log_max_bytes, self.start.log_keep)
@@ -126,7 +127,7 @@ class ProcessActor(Actor):
 
     def _write(self, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip("\r")
-        self._last_line = text[:200] or self._last_line
+        self._output.take(text)
         self._probe.line(text)
         self._log.write(text)
 
@@ -160,10 +161,10 @@ class ProcessActor(Actor):
         if self._stopping:
             return Exit(ExitKind.SHUTDOWN, "shutdown", f"ended with status {returncode}")
         if returncode < 0:
-            return Exit(ExitKind.KILLED, signal.Signals(-returncode).name, self._last_line)
+            return Exit(ExitKind.KILLED, signal.Signals(-returncode).name, self._output.text())
         if returncode == 0 and self._is_up:
-            return Exit(ExitKind.NORMAL, "normal", self._last_line)
-        return Exit(ExitKind.CRASH, f"exit {returncode}", self._last_line)
+            return Exit(ExitKind.NORMAL, "normal", self._output.last)
+        return Exit(ExitKind.CRASH, f"exit {returncode}", self._output.text())
 
     def on_stop(self, reason: str) -> None:
         self._stopping = True
@@ -177,7 +178,7 @@ class ProcessActor(Actor):
             case "ping":
                 return {"pong": True}
             case "ready":
-                return {"checks": [{"name": "process", "ok": self._is_up, "detail": self._last_line}]}
+                return {"checks": [{"name": "process", "ok": self._is_up, "detail": self._output.last}]}
             case "inspect":
                 return {"checks": [], "metrics": {}, "does": self.pulse().does}
             case "pause":
@@ -195,4 +196,4 @@ class ProcessActor(Actor):
         used = 0.0
         with contextlib.suppress(psutil.Error):
             used = psutil.Process(self.shown_pid()).memory_info().rss / 1e6
-        return wire.Pulse(self.name, self.gen, self._last_line or "runs", 0, used)
+        return wire.Pulse(self.name, self.gen, self._output.last or "runs", 0, used)

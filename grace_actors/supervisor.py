@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import time
+from dataclasses import replace
 from typing import Any
 
 from grace_actors import birth as births
@@ -18,7 +19,9 @@ from grace_actors.actor import Actor, memory_mb
 from grace_actors.errors import NotFound, Refused
 from grace_actors.incarnation import Incarnation
 from grace_actors.kernel import LATER, Answer, Data
+from grace_actors.kernels import overrides
 from grace_actors.nursery import KERNEL, Nursery
+from grace_actors.signatures import signature
 from grace_actors.timers import ActorTimer
 from grace_actors.tree_view import describe, kind_of
 from supervisors import Supervisor
@@ -27,6 +30,10 @@ from supervisors.spec import ChildSpec, SupervisorSpec
 
 DESCRIBE_DELAY_S, DESCRIBE_TIMEOUT_S = 0.02, 2.0
 LINGER_POLL_S = 0.005
+HOLD_S = 10.0
+"""How long a child stands still at most while its file is damaged."""
+_FROM_OUTSIDE = frozenset({"kill", "term", "hang", "corrupt"})
+"""Faults that the supervisor causes itself; the others are the child's own doing."""
 _ACTORS = {
     "supervisor": "grace_actors.supervisor.SupervisorActor",
     "kernel": KERNEL,
@@ -41,18 +48,22 @@ class SupervisorActor(Actor):
     """Hosts one `supervisors.Supervisor`."""
 
     def begin(self) -> None:
-        spec: SupervisorSpec = self.birth.start
+        spec, ignored = overrides.supervised(self.birth.home, self.birth.start)
+        if ignored:
+            self.names.events.emit("overrides.ignored", self.name, {"problems": ignored})
         self.spec = spec
         self._myRef.transport.enableRXPauseFlowControl(False)  # a supervisor waits for nobody
-        self.core = Supervisor(spec, rng=random.random)
+        self.core = Supervisor(spec, rng=random.random, signature=signature)
         self.living: dict[str, Incarnation] = {}
         self.paused: set[str] = set()
+        self._forced: set[str | None] = set()
+        """Children that are killed at once when they are to stop."""
         self._nursery = Nursery(self, is_busy=lambda: self.core.is_busy)
         self.started_at = time.time()
         self.exit_times: dict[str, float] = {}
         self.is_up = False
         self._timers: dict[int, ActorTimer] = {}
-        self._calls: dict[int, tuple[int, Any]] = {}
+        self._calls: dict[int, tuple[int, Any, str | None]] = {}
         self._call_number = 0
         self._describing = self._is_dirty = False
         self._lingering = False
@@ -73,8 +84,8 @@ class SupervisorActor(Actor):
 
     def _perform(self, command: m.Command) -> None:
         match command:
-            case m.StartChild(child, gen, spec):
-                self._start(child, gen, spec)
+            case m.StartChild(child, gen, spec, mode):
+                self._start(child, gen, spec, mode)
             case m.StopChild(child, gen, how):
                 self._stop(child, gen, how)
             case m.Ping(child, gen):
@@ -86,7 +97,8 @@ class SupervisorActor(Actor):
                 if timer is not None:
                     timer.cancel()
             case m.Reply(id, result, value):
-                number, sender = self._calls.pop(id, (0, None))
+                number, sender, forced = self._calls.pop(id, (0, None, None))
+                self._forced.discard(forced)
                 self.reply(number, sender, {"result": result, "value": as_data(value)})
             case m.Report(type, subject, data):
                 self._report(type, subject, dict(data))
@@ -118,7 +130,7 @@ class SupervisorActor(Actor):
 
     # ---- children -----------------------------------------------------------------------------------
 
-    def _start(self, child: str, gen: int, spec: ChildSpec) -> None:
+    def _start(self, child: str, gen: int, spec: ChildSpec, mode: str) -> None:
         kind = kind_of(spec)
         birth = births.Birth(
             name=child,
@@ -130,6 +142,7 @@ class SupervisorActor(Actor):
             instance=self.birth.instance,
             registry=self.names.registry,
             last_words_fd=-1,
+            mode=mode,
         )
         body = self._nursery.spawn(birth, _OWN_ACTORS.get(getattr(spec.start, "path", "")) or _ACTORS[kind])
         if body is None:
@@ -145,6 +158,8 @@ class SupervisorActor(Actor):
         if inc is None or inc.gen != gen:
             return
         match how:
+            case m.StopHow.ORDERLY if child in self._forced:
+                inc.signal(signal.SIGKILL)
             case m.StopHow.ORDERLY:
                 self.send(inc.address, wire.Stop("stopped by its supervisor"))
                 if child in self.paused:
@@ -213,7 +228,12 @@ class SupervisorActor(Actor):
         inc.group = inc.shown_pid = pid
 
     def _pulse(self, inc: Incarnation, pulse: wire.Pulse) -> None:
-        if inc.pulse is None or (inc.pulse.does, inc.pulse.degraded) != (pulse.does, pulse.degraded):
+        before = inc.pulse
+        if before is None or (before.does, before.degraded, before.mailbox) != (
+            pulse.does,
+            pulse.degraded,
+            pulse.mailbox,
+        ):
             self._describe_soon()
         if pulse.degraded and (inc.pulse is None or not inc.pulse.degraded):
             self.names.events.emit("kernel.degraded", inc.name, {"reasons": list(pulse.degraded)})
@@ -286,10 +306,15 @@ class SupervisorActor(Actor):
 
     def _call(self, ask: wire.Ask, sender: Any) -> Any:
         """An operation of the core's API; answered when the core replies."""
+        args = ask.args
+        kind, child = m.OpKind(args["op"]), args.get("child")
+        spec = one_more(self.core, self.spec, args["like"], args["id"]) if "like" in args else args.get("spec")
         self._call_number += 1
-        self._calls[self._call_number] = (ask.id, sender)
-        kind = m.OpKind(ask.args["op"])
-        self.feed(m.Call(self._call_number, m.Op(kind, ask.args.get("child"), ask.args.get("spec"))))
+        self._calls[self._call_number] = (ask.id, sender, child)
+        if args.get("force"):
+            self._forced.add(child)
+        op = m.Op(kind, child, spec, args.get("mode", ""), args.get("reason", ""))
+        self.feed(m.Call(self._call_number, op))
         return LATER
 
     def _child(self, name: str) -> Incarnation:
@@ -312,13 +337,17 @@ class SupervisorActor(Actor):
         inc = None if name is None else self._child(name)
         if inc is not None and inc.kind == "process" and fault not in ("kill", "term", "hang"):
             raise Refused(f"{fault} works on actors; {name} is an OS process", hint="use kill, term or hang")
-        if inc is None or inc.kind != "supervisor" or fault in ("kill", "term", "hang"):
-            self.names.events.emit("fault.injected", name or self.name, {"fault": fault, "params": params})
+        if inc is not None and fault in ("hold", "release"):  # around the damage of a file, which is told at its end
+            self._hang(inc, HOLD_S if fault == "hold" else 0.0)
+            return
+        if inc is None or inc.kind != "supervisor" or fault in _FROM_OUTSIDE:
+            told = {"fault": fault, "params": params} if fault != "corrupt" else {"fault": fault, **params}
+            self.names.events.emit("fault.injected", name or self.name, told)
         if inc is None:
             self.inject(fault, params)
             return
         match fault:
-            case "kill":
+            case "kill" | "corrupt":  # no clean end, which might mend the file
                 inc.signal_shown(signal.SIGKILL)
             case "term":
                 inc.signal_shown(signal.SIGTERM)
@@ -335,6 +364,14 @@ class SupervisorActor(Actor):
                 inc.signal_shown(signal.SIGCONT)
 
         self.after(seconds, go_on)
+
+
+def one_more(core: Supervisor, spec: SupervisorSpec, like: str, id: str) -> ChildSpec:
+    """The spec of one more child like one there is, or like one of the tree file. Raises NotFound."""
+    known = {child.id: child for child in spec.children} | {slot.id: slot.spec for slot in core.view()}
+    if like not in known:
+        raise NotFound(f"{spec.name} has no child {like!r}", hint=f"known: {', '.join(known) or 'none'}")
+    return replace(known[like], id=id)
 
 
 def _urgency(command: m.Command) -> int:

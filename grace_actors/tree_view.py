@@ -53,6 +53,8 @@ def _child(sup: SupervisorActor, slot: ChildView) -> Data:
         "does": pulse.does if pulse else waits_for,
         "mailbox": pulse.mailbox if pulse else None,
         "degraded": list(pulse.degraded) if pulse else [],
+        "cause": slot.cause,
+        "next_step": slot.next_step,
         "critical": spec.critical,
         "tier": spec.tier,
     }

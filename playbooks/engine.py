@@ -28,7 +28,8 @@ from playbooks.state import Awaited, Block, RunDataError, State, Waiting, state_
 
 
 class Run(Progress):
-    """One run of one playbook. `inputs` are those given; defaults are filled in when it begins."""
+    """One run of one playbook. `inputs` are those given; defaults are filled in when it begins. `approved_by` names who
+    has agreed already: then its question is not asked."""
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Run(Progress):
         inputs: Mapping[str, Any] | None = None,
         issue: Mapping[str, Any] | None = None,
         check: bool = False,
+        approved_by: str = "",
     ) -> None:
         state = State(
             id=id,
@@ -47,6 +49,7 @@ class Run(Progress):
             inputs=dict(inputs or {}),
             issue=dict(issue or {}),
             check=check,
+            approved_by=approved_by,
         )
         super().__init__(state, playbook, actions)
 
@@ -116,7 +119,9 @@ class Run(Progress):
             self._end(Status.FAILED, f"inputs: {'; '.join(problems)}")
             return
         approval = self.playbook.approval
-        if not approval.required:
+        if state.approved_by or not approval.required:
+            if approval.required:
+                self._report("run.approved", by=state.approved_by)
             self._go()
             return
         state.status = Status.PAUSED
@@ -177,6 +182,7 @@ class Run(Progress):
             state.run_timer = None
         timer = self._set_timer(step.timeout_s)
         state.waiting = Waiting(what=Awaited.PATCH, token=self._token(), timer=timer, work_order=work_order)
+        state.work_order = work_order
         self._report("run.paused", waits_for="patch", step=step.id, work_order=work_order)
         self._out.append(m.AwaitPatch(step.id, work_order, state.waiting.token))
 

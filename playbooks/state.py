@@ -51,7 +51,8 @@ class Waiting:
 @dataclass(slots=True, kw_only=True)
 class State:
     """A run between two events. `timers` are those that are set, with their times; `verdict` is how it will end once
-    the always block is done; `left_s` is the rest of its time while it is paused."""
+    the always block is done; `approved_by` agreed before the run was requested; `left_s` is the rest of its time while
+    it is paused, `work_order` the last patch that it waited for."""
 
     id: str
     playbook: str
@@ -59,6 +60,7 @@ class State:
     inputs: dict[str, Any] = field(default_factory=dict)
     issue: dict[str, Any] = field(default_factory=dict)
     check: bool = False
+    approved_by: str = ""
     status: Status = Status.REQUESTED
     block: Block | None = None
     index: int = 0
@@ -67,6 +69,7 @@ class State:
     timers: dict[int, float] = field(default_factory=dict)
     run_timer: int | None = None
     left_s: float | None = None
+    work_order: str = ""
     next_token: int = 1
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     failed_step: str | None = None

@@ -177,7 +177,10 @@ class Calls:
         engine = self._engine
         engine.asking = None
         if run.failed:
-            engine.down(slot, before, by=by)
+            if slot.spec.restart is Restart.TEMPORARY:  # it had waited for what it depends on: this was its one start
+                engine.remove(slot)
+            else:
+                engine.down(slot, before, by=by)
             ask.answer("start_failed", run.failed[0][1], slot.id)
         elif run.skipped:
             engine.down(slot)
@@ -216,6 +219,8 @@ class Calls:
         slot.attempt = 0
         if slot.state in HELD or slot.state is SlotState.WAITING:
             self._start_by_hand(ask, slot)
+        elif slot.state is SlotState.RESTARTING and slot.next_retry_at is not None:
+            self._restarts.attempt(slot, ask)
         else:
             ask.answer("ok", None, slot.id)
 
@@ -226,15 +231,12 @@ class Calls:
         state = _HOLDS[ask.op.kind]
         was_restarting = slot.state is SlotState.RESTARTING
         self._sequence(ask)
-        settle = partial(self._settle_held, state, ask.by)
+        settle = partial(self._settle_held, state, ask)
         StopRun(self._engine, (slot,), settle, partial(self._terminated, ask, slot, was_restarting)).begin()
 
-    def _settle_held(self, state: SlotState, by: str, slot: Slot) -> None:
-        engine = self._engine
+    def _settle_held(self, state: SlotState, ask: Ask, slot: Slot) -> None:
         exit = slot.last_exit or Exit(ExitKind.SHUTDOWN)
-        is_for_repair = state is SlotState.AWAITING_REPAIR  # whoever repairs may start it, whoever asked for it
-        engine.down(slot, state, by="" if is_for_repair else by)
-        engine.report(f"child.{state.value}", slot.id, gen=slot.gen, kind=exit.kind.value, reason=exit.reason, by=by)
+        self._restarts.keep_down(slot, state, exit, ask.op.reason or f"asked for by {ask.by}", by=ask.by)
 
     def _sequence(self, ask: Ask) -> None:
         self._engine.asking = ask

@@ -53,9 +53,14 @@ def _no_jitter() -> float:
     return 0.0
 
 
+def _by_words(child: str, exit: Exit) -> str:
+    return f"{exit.kind.value} {exit.reason}"
+
+
 class Supervisor:
     """One supervisor. `rng` draws from [0, 1) for the jitter of delays (the default draws 0: no jitter);
-    `policies` are the policies that `spec.policies` may name. An invalid spec is answered with `Gone` at `Start`."""
+    `policies` are the policies that `spec.policies` may name; `signature` gives failures of a child that are the same
+    one the same text (the default goes by kind and reason). An invalid spec is answered with `Gone` at `Start`."""
 
     def __init__(
         self,
@@ -64,7 +69,9 @@ class Supervisor:
         rng: Callable[[], float] = _no_jitter,
         policies: Mapping[str, type[Policy]] = POLICIES,
         strict_otp: bool = False,
+        signature: Callable[[str, Exit], str] = _by_words,
     ) -> None:
+        self.signature = signature
         self._engine = engine = Engine(spec, rng, strict_otp=strict_otp)
         self._policies = PolicyHost(engine, self, policies)
         self._restarts = Restarts(engine, self._policies)

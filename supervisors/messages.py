@@ -173,12 +173,14 @@ class OpKind(StrEnum):
 class Op:
     """One operation: `child` names the slot, `spec` is the ChildSpec of start_child or the SupervisorSpec
     of reload. `mode` is handed to the child by every start from now on, until a later operation starts it with
-    another mode; the core only passes it on (`safe` is a staggered restart's)."""
+    another mode; the core only passes it on (`safe` is a staggered restart's). `reason` says for people why a child is
+    held or quarantined."""
 
     kind: OpKind
     child: str | None = None
     spec: Any = None
     mode: str = ""
+    reason: str = ""
 
 
 # ---- commands -----------------------------------------------------------------------------------

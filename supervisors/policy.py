@@ -30,14 +30,25 @@ class SupervisorView(Protocol):
     def child(self, id: str) -> ChildView | None:
         """One child; None when there is no such slot."""
 
+    def signature(self, child: str, exit: Exit, /) -> str:
+        """The same text for failures of a child that are the same one."""
+
 
 class Verdict(StrEnum):
-    """What to do with a child that would be restarted now."""
+    """What to do with a child that failed and would be restarted, or started once more, now."""
 
     RESTART = "restart"
     HOLD = "hold"  # the slot becomes awaiting_repair
     QUARANTINE = "quarantine"
     FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A verdict, and for people why."""
+
+    verdict: Verdict
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +101,10 @@ Seen = Event | Woken | Answered | None
 class Policy:
     """Base of every policy: does nothing. Overrides one method or more.
 
-    `adapt` is called for each child spec before its slot exists, `judge` when a child is about to be restarted (before
-    the restart is counted), `handle` after each event with the commands that followed it. Each command is shown to a
-    policy once, those that came of its own requests too. An exception from a policy is a bug and ends the supervisor.
+    `adapt` is called for each child spec before its slot exists, `judge` when a child has failed and is about to be
+    started again (before that is counted), `remark` when a child is being held, `handle` after each event with the
+    commands that followed it. Each command is shown to a policy once, those that came of its own requests too. An
+    exception from a policy is a bug and ends the supervisor.
     """
 
     name: ClassVar[str] = ""
@@ -109,9 +121,15 @@ class Policy:
         """The spec with this policy's defaults filled in."""
         return spec
 
-    def judge(self, child: ChildView, exit: Exit, now: float) -> Verdict | None:
-        """None leaves the decision to others."""
+    def judge(self, child: ChildView, exit: Exit, now: float) -> Ruling | None:
+        """None leaves the decision to others. The state of a child that failed while it ran still is `running`, else
+        its start has failed. A first start that would end the start of the supervisor (`escalate`) does not end it
+        when a policy rules `restart`: then it is an ordinary failed start."""
         return None
+
+    def remark(self, child: ChildView, exit: Exit) -> Mapping[str, Any]:
+        """What to add to the report that this child is held now."""
+        return {}
 
     def handle(self, event: Seen, commands: Sequence[Command], now: float) -> list[Action]:
         """What to do about it."""
@@ -125,6 +143,14 @@ def unknown_params(params: Mapping[str, Any], known: tuple[str, ...]) -> list[Fa
         for key in params
         if key not in known
     ]
+
+
+def names_param(params: Mapping[str, Any], key: str) -> list[Fault]:
+    """Fault unless the parameter is absent or a list of child ids."""
+    value = params.get(key, ())
+    if isinstance(value, list | tuple) and all(isinstance(id, str) for id in value):
+        return []
+    return [Fault((key,), f"invalid_{key}", f"{key} is {value!r}", ("a list of child ids",))]
 
 
 def number_param(

@@ -14,7 +14,19 @@ from typing import Any
 
 from supervisors.engine import Ask, Engine
 from supervisors.messages import Command, Event, Exit, Report
-from supervisors.policy import Action, Answered, Policy, Request, Seen, SupervisorView, Unwake, Verdict, Wake, Woken
+from supervisors.policy import (
+    Action,
+    Answered,
+    Policy,
+    Request,
+    Ruling,
+    Seen,
+    SupervisorView,
+    Unwake,
+    Verdict,
+    Wake,
+    Woken,
+)
 from supervisors.slots import Slot
 from supervisors.spec import ChildSpec, PolicySpec
 
@@ -64,13 +76,21 @@ class PolicyHost:
             spec = hosted.policy.adapt(spec)
         return spec
 
-    def judge(self, slot: Slot, exit: Exit) -> Verdict | None:
-        """The first verdict wins."""
+    def judge(self, slot: Slot, exit: Exit) -> Ruling | None:
+        """Every policy is asked; the first ruling other than `restart` wins."""
+        found: Ruling | None = None
         for hosted in self._judges:
-            verdict = hosted.policy.judge(slot.view(), exit, self._engine.now)
-            if verdict is not None:
-                return verdict
-        return None
+            ruling = hosted.policy.judge(slot.view(), exit, self._engine.now)
+            if ruling is not None and (found is None or found.verdict is Verdict.RESTART):
+                found = ruling
+        return found
+
+    def remarks(self, slot: Slot, exit: Exit) -> dict[str, Any]:
+        """What the policies add to the report that this slot is held."""
+        found: dict[str, Any] = {}
+        for hosted in self._hosted:
+            found |= hosted.policy.remark(slot.view(), exit)
+        return found
 
     def consult(self, event: Event, drain: Callable[[], None]) -> None:
         """Show the event and its commands, perform what comes back, show what came of that."""

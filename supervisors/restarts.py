@@ -5,7 +5,8 @@ Invariant: a restart is counted exactly once, at the crash or at the retry, befo
 
 Departures from OTP live here: delays (`Backoff`), budgets of single children, `carry_on`, which starts the later
 siblings of a group member that leaves the retry (terminated, held), where OTP leaves them undefined for ever, and
-`set_aside`, with which a supervisor starts without a child that OTP would give up its start for.
+`set_aside`, with which a supervisor starts without a child that OTP would give up its start for. What the policies rule
+comes before anything is counted.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from functools import partial
 from supervisors.backoff import delay_s, reset_after_s
 from supervisors.engine import Ask, Engine, QueuedExit, Retry
 from supervisors.messages import Exit, ExitKind
-from supervisors.policy import Verdict
+from supervisors.policy import Ruling, Verdict
 from supervisors.policy_host import PolicyHost
 from supervisors.sequence import ParallelStartRun, StartRun, StopAllAtOnce, StopRun
-from supervisors.slots import HELD, Slot, SlotState
+from supervisors.slots import HELD, Slot, SlotState, next_step
 from supervisors.spec import AutoShutdown, Backoff, OnExhausted, Restart, Startup, Strategy
 
 _VERDICTS = {
@@ -27,6 +28,7 @@ _VERDICTS = {
     Verdict.QUARANTINE: SlotState.QUARANTINED,
     Verdict.FAIL: SlotState.FAILED,
 }
+SPENT, HOPELESS = "restart budget spent", "declared a permanent failure"
 _EXHAUSTED = {OnExhausted.REPAIR: SlotState.AWAITING_REPAIR, OnExhausted.QUARANTINE: SlotState.QUARANTINED}
 
 
@@ -57,7 +59,7 @@ class Restarts:
             self._leave(slot)
             self._check_auto_shutdown(slot)
         elif is_permanent_failure(slot, exit):
-            self._hold(slot, SlotState.FAILED, exit)
+            self._hold(slot, SlotState.FAILED, exit, HOPELESS)
             self._check_auto_shutdown(slot)
         elif not self._judged(slot, exit):
             self._restart(slot, exit)
@@ -101,10 +103,13 @@ class Restarts:
         self.end(Exit(ExitKind.SHUTDOWN, "auto_shutdown", f"significant child {slot.id} is gone{why}"))
 
     def _judged(self, slot: Slot, exit: Exit) -> bool:
-        verdict = self._policies.judge(slot, exit)
-        if verdict is None or verdict is Verdict.RESTART:
+        """Whether the policies hold it."""
+        return self._held_by(self._policies.judge(slot, exit), slot, exit)
+
+    def _held_by(self, ruling: Ruling | None, slot: Slot, exit: Exit) -> bool:
+        if ruling is None or ruling.verdict is Verdict.RESTART:
             return False
-        self._hold(slot, _VERDICTS[verdict], exit)
+        self._hold(slot, _VERDICTS[ruling.verdict], exit, ruling.cause)
         return True
 
     # ---- restart, count, give up -------------------------------------------------------------------
@@ -126,7 +131,7 @@ class Restarts:
         if window.add(engine.now):
             return True
         if slot.window is not None and slot.spec.on_exhausted is not OnExhausted.ESCALATE:
-            self._hold(slot, _EXHAUSTED[slot.spec.on_exhausted], exit)
+            self._hold(slot, _EXHAUSTED[slot.spec.on_exhausted], exit, SPENT)
             return False
         engine.report(
             "supervisor.gave_up",
@@ -144,12 +149,28 @@ class Restarts:
         self.end(Exit(ExitKind.SHUTDOWN, "reached_max_restart_intensity", f"{slot.id}: {exit.reason}"))
         return False
 
-    def _hold(self, slot: Slot, state: SlotState, exit: Exit) -> None:
+    def _hold(self, slot: Slot, state: SlotState, exit: Exit, cause: str) -> None:
         """Keep the slot down and visible; its siblings go on."""
-        engine = self._engine
-        engine.down(slot, state)
-        engine.report(f"child.{state.value}", slot.id, gen=slot.gen, kind=exit.kind.value, reason=exit.reason)
+        self.keep_down(slot, state, exit, cause)
         self.carry_on(slot)
+
+    def keep_down(self, slot: Slot, state: SlotState, exit: Exit, cause: str, *, by: str = "") -> None:
+        """Nothing automatic starts the slot from now on; people are told why and what they can do. Whoever repairs may
+        start it, whoever asked for that."""
+        engine = self._engine
+        engine.down(slot, state, by="" if state is SlotState.AWAITING_REPAIR else by)
+        slot.held_for = cause
+        engine.report(
+            f"child.{state.value}",
+            slot.id,
+            gen=slot.gen,
+            kind=exit.kind.value,
+            reason=exit.reason,
+            cause=cause,
+            next_step=next_step(slot.id, state),
+            **({"by": by} if by else {}),
+            **self._policies.remarks(slot, exit),
+        )
 
     def _delay(self, slot: Slot, backoff: Backoff) -> None:
         engine = self._engine
@@ -215,18 +236,25 @@ class Restarts:
 
     def set_aside(self, slot: Slot, exit: Exit, cause: str) -> bool:
         """Whether a start goes on without this slot that failed: it has not been up yet, and is one that is held when
-        its restarts run out. What follows is that of a failed restart, but alone: no sibling was stopped for it."""
+        its restarts run out, or that a policy answers for. What follows is that of a failed restart, but alone: no
+        sibling was stopped for it."""
         engine = self._engine
-        spec = slot.spec
-        is_held_in_the_end = spec.on_exhausted is not OnExhausted.ESCALATE and spec.restart is not Restart.TEMPORARY
-        is_first = cause == "start" and is_held_in_the_end and not engine.strict_otp
-        if not slot.missing and not is_first:
+        is_temporary = slot.spec.restart is Restart.TEMPORARY
+        if not slot.missing and (cause != "start" or is_temporary or engine.strict_otp):
             return False
-        if spec.restart is Restart.TEMPORARY:  # it had waited for what it depends on, and is never started again
+        if is_temporary:  # it had waited for what it depends on, and is never started again
             engine.remove(slot)
             return True
+        if slot.missing or slot.spec.on_exhausted is not OnExhausted.ESCALATE:
+            slot.missing = True
+            self._again(slot, exit)
+            return True
+        ruling = None if is_permanent_failure(slot, exit) else self._policies.judge(slot, exit)
+        if ruling is None:
+            return False
         slot.missing = True
-        self._again(slot, exit)
+        if not self._held_by(ruling, slot, exit):
+            self.try_again(slot, exit)
         return True
 
     def release(self) -> None:
@@ -266,20 +294,25 @@ class Restarts:
             ask.answer("start_failed", slot.last_exit, slot.id)
 
     def failed(self, run: StartRun) -> None:
-        """Some of an automatic start failed: the first of them in start order is tried again."""
+        """Some of an automatic start failed: the first of them in start order is tried again, with it the others, but
+        for those that the policies hold."""
         engine = self._engine
         run.failed.sort(key=lambda pair: pair[0].order)
         (first, exit), *others = run.failed
-        for other, _ in others:
-            engine.down(other)
-            other.stranded = True
+        for other, its_exit in others:
+            ruling = self._policies.judge(other, its_exit)
+            if ruling is None or ruling.verdict is Verdict.RESTART:
+                engine.down(other)
+                other.stranded = True
+            else:
+                self.keep_down(other, _VERDICTS[ruling.verdict], its_exit, ruling.cause)
         self._again(first, exit)
 
     def _again(self, slot: Slot, exit: Exit) -> None:
         if is_permanent_failure(slot, exit):
-            self._hold(slot, SlotState.FAILED, exit)
-            return
-        self.try_again(slot, exit)
+            self._hold(slot, SlotState.FAILED, exit, HOPELESS)
+        elif not self._judged(slot, exit):
+            self.try_again(slot, exit)
 
     def try_again(self, slot: Slot, exit: Exit) -> None:
         """Behind what already waits (OTP), or after a longer delay than before."""

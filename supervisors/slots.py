@@ -38,11 +38,19 @@ DOWN = HELD | {SlotState.STOPPED, SlotState.WAITING}
 OPERATOR = "operator"
 
 
+def next_step(id: str, state: SlotState) -> str:
+    """What a person can do about a held child; empty for any other."""
+    if state is SlotState.AWAITING_REPAIR:
+        return f"wait for its repair, or: start {id}"
+    return f"see why {id}; then: start {id}" if state in HELD else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildView:
     """One child for the outside. `next_retry_at` is on the core's clock; `attempt` counts restarts in a row
     (back-off); `stopped_by` is `operator` or the policy that stopped it; `mode` is that of the last
-    start by hand; `waits_for` names the siblings without which a waiting child is not started."""
+    start by hand; `waits_for` names the siblings without which a waiting child is not started; `cause` and `next_step`
+    tell people why a child is held and what they can do."""
 
     id: str
     state: SlotState
@@ -55,6 +63,8 @@ class ChildView:
     stopped_by: str
     mode: str
     waits_for: tuple[str, ...]
+    cause: str
+    next_step: str
     spec: ChildSpec
 
     def as_dict(self) -> dict[str, Any]:
@@ -72,6 +82,8 @@ class ChildView:
             "stopped_by": self.stopped_by,
             "mode": self.mode,
             "waits_for": list(self.waits_for),
+            "cause": self.cause,
+            "next_step": self.next_step,
             "restart": self.spec.restart.value,
             "type": self.spec.type.value,
         }
@@ -86,6 +98,7 @@ class Slot:
     `missing`: it should have come up with its supervisor and has not been up since, because its first start failed or
     something it depends on is missing.
     `retry`: number of the retry that may start it; a retry with another number is stale.
+    `cause`: why it was started last. `held_for`: why it was held last.
     """
 
     id: str
@@ -109,6 +122,7 @@ class Slot:
     last_exit: Exit | None = None
     stopped_by: str = ""
     cause: str = ""
+    held_for: str = ""
     mode: str = ""
     waits_for: tuple[str, ...] = ()
     window: RestartWindow | None = None
@@ -130,6 +144,8 @@ class Slot:
             stopped_by=self.stopped_by,
             mode=self.mode,
             waits_for=self.waits_for if self.state is SlotState.WAITING else (),
+            cause=self.held_for if self.state in HELD else "",
+            next_step=next_step(self.id, self.state),
             spec=self.spec,
         )
 

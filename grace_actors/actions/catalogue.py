@@ -9,11 +9,59 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from grace_actors.actions import code, control, files, host, logs, notify, queues, service, shedding, stores
+from grace_actors.actions import (
+    branches,
+    code,
+    control,
+    dependencies_,
+    documents,
+    faults,
+    files,
+    host,
+    indexes,
+    inspecting,
+    logs,
+    notify,
+    patches,
+    pull_requests,
+    queues,
+    runs,
+    schemas,
+    secrets_,
+    service,
+    settings_,
+    shedding,
+    stores,
+    watching,
+)
 from grace_actors.actions.action import Action
 from playbooks.spec import ActionSpec
 
-_MODULES = (control, shedding, stores, logs, host, queues, files, code, service, notify)
+_MODULES = (
+    control,
+    inspecting,
+    watching,
+    faults,
+    branches,
+    shedding,
+    stores,
+    indexes,
+    logs,
+    host,
+    queues,
+    files,
+    code,
+    service,
+    notify,
+    dependencies_,
+    documents,
+    patches,
+    pull_requests,
+    runs,
+    schemas,
+    secrets_,
+    settings_,
+)
 
 
 def _collected() -> dict[str, Action]:

@@ -11,9 +11,10 @@ import re
 from pathlib import Path
 
 from grace_actors.actions.action import Call, Result, Steps, given, needed, positive, reads
-from grace_actors.actions.commands import PROGRAM, last_line, module, tool
+from grace_actors.actions.commands import module, tool
 from grace_actors.errors import NotFound, Refused, WorldFailed
 from grace_actors.kernel import Completed, Data
+from grace_actors.programs import PROGRAM, last_line
 from playbooks.spec import ParamType
 
 LONG_S = 600.0

@@ -14,20 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import grace_actors
 from grace_actors.actions.action import Steps, run
 from grace_actors.errors import NotFound, WorldFailed
 from grace_actors.kernel import Completed
+from grace_actors.programs import command_of, last_line
 
-PROGRAM = Path(grace_actors.__file__).resolve().parents[1]
-"""Where the packages of this installation are."""
 TOOLS = "grace_actors.actions.tools"
 
 
 def tool(name: str, order: Any, *, timeout_s: float = 60.0, acts: bool = False) -> Steps:
     """What one of our tools answers to an order, both as JSON. Raises WorldFailed with its last words."""
-    argv = [sys.executable, "-B", "-P", "-m", f"{TOOLS}.{name}"]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROGRAM), os.environ.get("PYTHONPATH", "")]).strip(":")}
+    argv, env = command_of(f"{TOOLS}.{name}")
     text = json.dumps(order).encode()
     done: Completed = yield from run(argv, timeout_s=timeout_s, input=text, env=env, acts=acts)
     if done.returncode == 0:
@@ -39,16 +36,10 @@ def tool(name: str, order: Any, *, timeout_s: float = 60.0, acts: bool = False) 
     raise WorldFailed(f"{name}: {said}", hint="" if "; " in said else "look at the files it is about")
 
 
-def module(name: str, words: Sequence[str], *, directory: Path, timeout_s: float) -> Steps:
+def module(name: str, words: Sequence[str], *, directory: Path, timeout_s: float, acts: bool = False) -> Steps:
     """The Completed of `python -m name words`. Raises NotFound when it is not installed."""
     if importlib.util.find_spec(name) is None:
         raise NotFound(f"{name} is not installed for {sys.executable}", hint=f"install it: pip install {name}")
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     argv = [sys.executable, "-m", name, *words]
-    return (yield from run(argv, timeout_s=timeout_s, cwd=directory, env=env))
-
-
-def last_line(done: Completed) -> str:
-    """The last thing a command said, on either stream."""
-    lines = (done.stderr.strip() or done.stdout.strip()).decode(errors="replace").splitlines()
-    return lines[-1][:300] if lines else ""
+    return (yield from run(argv, timeout_s=timeout_s, cwd=directory, env=env, acts=acts))

@@ -20,7 +20,20 @@ from grace_actors.actions.action import (
     positive,
     reads,
 )
-from grace_actors.actions.tree import DOWN, UP, find, look, nodes, operate, refuse_itself, shown, start_op, until
+from grace_actors.actions.tree import (
+    DOWN,
+    UP,
+    find,
+    life_of,
+    look,
+    nodes,
+    operate,
+    refuse_itself,
+    shown,
+    start,
+    start_op,
+    until,
+)
 from grace_actors.errors import Refused
 from grace_actors.kernel import Answer, Data
 from grace_actors.kernels.tree_nodes import TreeNode
@@ -50,17 +63,25 @@ def restart_service(call: Call) -> Steps:
     return (yield from _restart(call, call["service"], "process"))
 
 
-def _restart(call: Call, name: str, *kinds: str) -> Steps:
+@acts(kernel=KERNEL, timeout_s=STEP_S, risk=Severity.HIGH, wait_s=PATIENCE)
+def force_restart_kernel(call: Call) -> Steps:
+    """Kills a kernel that does not react, without a chance to end in order, and starts it again; one that is down is
+    started. What it had not saved is lost. Not counted as a restart."""
+    return (yield from _restart(call, call["kernel"], "kernel", "actor", force=True))
+
+
+def _restart(call: Call, name: str, *kinds: str, force: bool = False) -> Steps:
     positive(call, "wait_s")
     refuse_itself(call, name, "restart")
     node: TreeNode = yield from find(call, name, *kinds)
     before: Data = (yield from look(name)) or {}
     if call.check:
         return Result(True, changed=True, message=f"{name} is {node.state} and would be restarted")
-    is_up = node.state in UP
-    yield from operate(node, "recycle" if is_up else start_op(node.state), call["wait_s"])
-    generation = before.get("generation") if is_up else None
-    now = yield from until(call, name, UP, call["wait_s"], after=generation if isinstance(generation, int) else -1)
+    if node.state in UP:
+        yield from operate(node, "recycle", call["wait_s"], **({"force": True} if force else {}))
+    else:
+        yield from operate(node, start_op(node.state), call["wait_s"])
+    now = yield from until(call, name, UP, call["wait_s"], after=life_of(before))
     return Result(True, changed=True, message=f"{name} was restarted and is {now['state']}", data=shown(now))
 
 
@@ -74,8 +95,7 @@ def start_kernel(call: Call) -> Steps:
         return Result(True, message=f"{name} is {node.state} already", data=shown((yield from look(name)) or {}))
     if call.check:
         return Result(True, changed=True, message=f"{name} is {node.state} and would be started")
-    yield from operate(node, start_op(node.state), call["wait_s"])
-    now = yield from until(call, name, UP, call["wait_s"])
+    now = yield from start(call, node, call["wait_s"])
     return Result(True, changed=True, message=f"{name} was {node.state} and is {now['state']}", data=shown(now))
 
 

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from pathlib import Path
 
 from grace_actors.actions.action import Call, Result, Steps, Wait, acts, needed, reads
-from grace_actors.errors import NotFound, Refused, WorldFailed
+from grace_actors.errors import NotFound, WorldFailed
 from grace_actors.kernel import Data
+from grace_actors.stores import manifest as manifests
 from grace_actors.stores.files import quarantine, sync_directory
 from playbooks.spec import Severity
 
 SLICE_BYTES = 4 << 20
-MOST_LINES = 100_000
-_LINE = re.compile(r"^([0-9a-fA-F]{64}) [ *](.+)$")
 MANIFEST = needed("the file with the checksums, as `sha256sum` writes it; relative to the home")
 
 
@@ -28,7 +26,7 @@ MANIFEST = needed("the file with the checksums, as `sha256sum` writes it; relati
 def verify_files(call: Call) -> Steps:
     """Checks the SHA-256 of every file that a manifest names. data names the damaged and the missing."""
     manifest = _manifest(call)
-    wanted, damaged, missing = _read(manifest), [], []
+    wanted, damaged, missing = manifests.read(manifest), [], []
     for name, expected in wanted.items():
         file = manifest.parent / name
         if not file.is_file():
@@ -54,7 +52,7 @@ def verify_files(call: Call) -> Steps:
 def restore_file(call: Call) -> Steps:
     """Puts a good copy in the place of a file that is missing or not as its manifest says."""
     manifest = _manifest(call)
-    expected = _read(manifest).get(call["file"])
+    expected = manifests.read(manifest).get(call["file"])
     if expected is None:
         raise NotFound(f"{manifest.name} does not name {call['file']}", hint="names are those of the manifest")
     file, copy = manifest.parent / call["file"], call.ctx.home / call["copies"] / call["file"]
@@ -108,24 +106,6 @@ def _manifest(call: Call) -> Path:
     if not path.is_file():
         raise NotFound(f"there is no manifest {path}", hint="make one: sha256sum FILES > manifest.sha256")
     return path
-
-
-def _read(manifest: Path) -> dict[str, str]:
-    """Path -> checksum. Raises Refused for a line that is none, or a path that leaves the manifest's folder."""
-    lines = manifest.read_text(encoding="utf-8", errors="replace").splitlines()
-    if not any(lines) or len(lines) > MOST_LINES:
-        raise Refused(f"{manifest} has {len(lines)} lines", hint=f"1 to {MOST_LINES} are allowed")
-    found: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        match = _LINE.match(line)
-        if not match:
-            raise Refused(f"{manifest}:{number}: {line[:80]!r}", hint="a line is a SHA-256, two blanks and a path")
-        if match[2].startswith("/") or ".." in Path(match[2]).parts:
-            raise Refused(
-                f"{manifest}:{number}: {match[2]!r} leaves the folder", hint="paths are relative and stay inside"
-            )
-        found[match[2]] = match[1].lower()
-    return found
 
 
 def _digest(file: Path) -> Steps:

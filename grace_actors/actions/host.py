@@ -27,19 +27,20 @@ DRAFT = re.compile(r"^(?:\..+\.(\d+)\.tmp|instance\.(\d+)\.tmp|\.probe\.(\d+)|\.
 CACHE_TAG = "CACHEDIR.TAG"
 CACHE_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 """The mark of a cache directory that backup programs know, https://bford.info/cachedir/."""
+RESOURCE = given("", "only this one counts; empty: all", enum=("", "cpu", "memory", "disk"))
 
 
-@reads()
+@reads(resource=RESOURCE)
 def check_resources(call: Call) -> Steps:
-    """Measures CPU, memory and disk now; ok if none is above its limit."""
+    """Measures CPU, memory and disk now; ok if none is above its limit, or the one that is named is not."""
     sample = fields((yield from ask(MEASURES, "sample")), MEASURES, "memory_percent", "disk_percent")
     found = fields((yield from ask(MEASURES, "pressure")), MEASURES, "pressed", "resources")
-    data = {"value": not found["pressed"], "sample": sample, "pressed": found["resources"]}
-    if not found["pressed"]:
+    only = call["resource"]
+    pressed = [one for one in found["resources"] if not only or one.get("resource") == only]
+    data = {"value": not pressed, "sample": sample, "pressed": pressed}
+    if not pressed:
         return Result(True, message=f"memory {sample['memory_percent']} %, disk {sample['disk_percent']} %", data=data)
-    text = ", ".join(
-        f"{one.get('resource')} is at {one.get('value')}, limit {one.get('limit')}" for one in data["pressed"]
-    )
+    text = ", ".join(f"{one.get('resource')} is at {one.get('value')}, limit {one.get('limit')}" for one in pressed)
     return Result(False, message=f"check_resources: {text}; use shed_load, or end what causes it", data=data)
 
 

@@ -6,16 +6,27 @@ Invariant: what was not measured is a failure, never a pass.
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from grace_actors.actions.action import Ask, Call, Result, Steps, ask, fields, given, positive, reads
+from grace_actors.actions.action import Ask, Call, Result, Steps, ask, fields, given, needed, positive, reads
 from grace_actors.actions.commands import tool
 from grace_actors.actions.tree import find
-from grace_actors.errors import Refused
+from grace_actors.errors import Refused, WorldFailed
 from grace_actors.kernel import Answer, Data
+from grace_actors.kernels.watch.schemas import PROMISES
 
 API = "api_server"
 GET_S = 5.0
 MOST_SAMPLES = 100
+_JSON: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "array": list,
+    "object": dict,
+    "null": type(None),
+}
 
 
 @reads(
@@ -32,6 +43,59 @@ def run_smoke_tests(call: Call) -> Steps:
     if not bad:
         return Result(True, message=f"{len(found)} of {len(found)} paths answer 200", data=data)
     return Result(False, message=f"run_smoke_tests: {'; '.join(bad)}; see: status {API}", data=data)
+
+
+@reads(
+    path=needed("the HTTP path that is asked; it answers with JSON"),
+    fields=given({}, "what the answer must have: a field (`a.b` within another) and its type; empty: what is promised"),
+    url=given("", "where; empty: the address of api_server"),
+)
+def validate_endpoint(call: Call) -> Steps:
+    """Asks an HTTP path and checks the fields of its JSON answer. data lists missing fields, wrong types, and fields
+    that were not named. Types are those of JSON Schema."""
+    promised = PROMISES.get(call["path"], {})
+    wanted = call["fields"] or {
+        name: next(word for word, of in _JSON.items() if of is kind) for name, kind in promised.items()
+    }
+    unknown = [f"{name}: {type!r:.60}" for name, type in wanted.items() if type not in _JSON]
+    if not wanted or unknown:
+        text = unknown[0] if unknown else f"fields is empty, and nothing is promised of {call['path']}"
+        raise Refused(text, hint=f"types are: {', '.join(_JSON)}; promised are: {', '.join(PROMISES)}")
+    (found,) = yield from _probe(call, [call["path"]], reads=True)
+    if found["error"] or found["status"] != 200:
+        why = found["error"] if found["status"] in (200, None) else f"status {found['status']}"
+        raise WorldFailed(f"{call['path']}: {why}", hint=f"see: status {API}")
+    missing, wrong = [], {}
+    for name, type in wanted.items():
+        is_there, value = _field(found["json"], name)
+        if not is_there:
+            missing.append(name)
+        elif not _fits(value, type):
+            wrong[name] = f"{_kind(value)} instead of {type}"
+    named = {name.partition(".")[0] for name in wanted}
+    extra = sorted(found["json"].keys() - named) if isinstance(found["json"], dict) else []
+    data = {"value": not missing and not wrong, "missing": missing, "wrong": wrong, "extra": extra}
+    if data["value"]:
+        return Result(True, message=f"{call['path']} has all {len(wanted)} fields", data=data)
+    said = [f"{name} is missing" for name in missing] + [f"{name} is {what}" for name, what in wrong.items()]
+    text = f"{call['path']}: {', '.join(said[:5])}"
+    return Result(False, message=f"validate_endpoint: {text}; it is another version than expected", data=data)
+
+
+def _field(answer: Any, name: str) -> tuple[bool, Any]:
+    for part in name.split("."):
+        if not isinstance(answer, dict) or part not in answer:
+            return False, None
+        answer = answer[part]
+    return True, answer
+
+
+def _fits(value: Any, type: str) -> bool:
+    return isinstance(value, _JSON[type]) and (type == "boolean" or not isinstance(value, bool))
+
+
+def _kind(value: Any) -> str:
+    return next((name for name in _JSON if _fits(value, name)), "null")
 
 
 @reads(
@@ -84,11 +148,11 @@ def _gets(call: Call) -> Steps:
     return [one["ms"] for one in found if one["status"] == 200], bad[0] if bad else ""
 
 
-def _probe(call: Call, paths: list[str]) -> Steps:
+def _probe(call: Call, paths: list[str], *, reads: bool = False) -> Steps:
     base = call["url"] or fields((yield from ask(API, "address")), API, "url")["url"]
     if not base.startswith(("http://", "https://")) or not all(path.startswith("/") for path in paths):
         raise Refused(
             f"{base} and {', '.join(paths)} are no addresses", hint="a url begins with http://, a path with /"
         )
-    order = {"urls": [base.rstrip("/") + path for path in paths], "timeout_s": GET_S}
+    order = {"urls": [base.rstrip("/") + path for path in paths], "timeout_s": GET_S, "reads": reads}
     return (yield from tool("http_probe", order, timeout_s=GET_S * len(paths) + 10))

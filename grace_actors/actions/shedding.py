@@ -25,7 +25,8 @@ from playbooks.spec import Severity
 KEPT_TIERS = ("core", "governance")
 """What a repair itself rests on: messages, log, memory, approvals."""
 MEASURES = "infrastructure_manager"
-"""It must go on measuring, or nobody would know when the pressure ends."""
+NOTICES = "trigger_mesh"
+"""They must go on measuring and noticing, or nobody would know when the pressure ends, or what else is wrong."""
 RECORD = "paused_kernels.json"
 REASON = given("resource pressure", "why, for the record")
 
@@ -33,7 +34,7 @@ REASON = given("resource pressure", "why, for the record")
 @acts(risk=Severity.MEDIUM, reason=REASON, keep=given([], "names of kernels that are not to be paused"))
 def pause_non_critical_kernels(call: Call) -> Steps:
     """Pauses every running kernel that is not critical, not of the tiers core and governance, and not needed to measure
-    the pressure. resume_paused_kernels ends it."""
+    and notice. resume_paused_kernels ends it."""
     chosen = [node for node in (yield from _candidates(call)) if node.name not in call["keep"]]
     return (yield from _pause_all(call, chosen))
 
@@ -83,7 +84,7 @@ def _candidates(call: Call) -> Steps:
         for node in found
         if (node.kind, node.state) == ("kernel", "running")
         and not node.critical
-        and node.name not in (call.ctx.name, MEASURES)
+        and node.name not in (call.ctx.name, MEASURES, NOTICES)
         and tiers.get(node.name) not in KEPT_TIERS
     ]
 

@@ -25,6 +25,7 @@ _WORDS = {
     "ignored": "it declined to run",
     "temporary": "it is temporary, and such a child is not started again",
     "simple_one_for_one": "it belongs to a dynamic supervisor, which starts its children only itself",
+    "max_children": "its supervisor has as many children as it may have (max_children)",
     "noproc": "its supervisor is ending",
 }
 
@@ -67,11 +68,11 @@ def refuse_itself(call: Call, name: str, word: str) -> None:
         raise Refused(f"{name} performs this action and cannot {word} itself", hint=hint)
 
 
-def operate(node: TreeNode, op: str, timeout_s: float) -> Steps:
+def operate(node: TreeNode, op: str, timeout_s: float, **more: Any) -> Steps:
     """Have the supervisor of a node do `op`; its answer in a word. Raises WorldFailed when it would not."""
     if not node.parent:
         raise Refused(f"{node.name} is the root of the tree", hint="name what is below it")
-    args: Data = {"op": op, "child": node.name}
+    args: Data = {"op": op, "child": node.name, **more}
     value = fields((yield from ask(node.parent, "call", args, timeout_s=timeout_s, acts=True)), node.parent, "result")
     result = str(value["result"])
     if result not in ("ok", "running", "restarting"):
@@ -84,16 +85,31 @@ def start_op(state: str) -> str:
     return "reset" if state in HELD else "restart_child"
 
 
+def start(call: Call, node: TreeNode, timeout_s: float, *, mode: str = "") -> Steps:
+    """Bring up what is down and see it up; what status then shows of it. What status still tells of the life before
+    is not taken for the new one's."""
+    before: Data = (yield from look(node.name)) or {}
+    yield from operate(node, start_op(node.state), timeout_s, **({"mode": mode} if mode else {}))
+    return (yield from until(call, node.name, UP, timeout_s, after=life_of(before)))
+
+
+def life_of(node: Data) -> int:
+    """The generation that status shows; -1 when it shows none."""
+    generation = node.get("generation")
+    return generation if isinstance(generation, int) else -1
+
+
 def until(call: Call, name: str, wanted: tuple[str, ...], timeout_s: float, *, after: int = -1) -> Steps:
     """Look until `name` is in one of these states, in a generation above `after`. Raises TimedOut, or WorldFailed as
-    soon as it is held down instead."""
+    soon as such a generation is held down instead."""
     deadline = call.ctx.now() + timeout_s
     while True:
         node: Data | None = yield from look(name)
         state, generation = (node or {}).get("state"), (node or {}).get("generation")
-        if state in wanted and (not isinstance(generation, int) or generation > after):
+        is_new = not isinstance(generation, int) or generation > after
+        if state in wanted and is_new:
             return node
-        if state in HELD and wanted == UP:
+        if state in HELD and wanted == UP and is_new:
             raise WorldFailed(f"{name} is {state}: {last_words(node)}", hint=f"see: status {name}")
         if call.ctx.now() >= deadline:
             seen = f"it is {state}" if node else "status does not answer"

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grace_actors.console.inject import FAULTS
 from grace_actors.console.table import Arg, Many, Takes, Verb, all_options
 from grace_actors.console.verbs import VERBS
+from grace_actors.faults import FAULTS
 
 WORDS = {
     "clear": "clear the screen",
@@ -65,6 +65,7 @@ def _arguments(verb: Verb, words: Sequence[str], word: str, sources: Sources) ->
     given = _positionals(words, {flag for flag, option in options.items() if option.takes})
     arg = _next(verb.args, len(given))
     if arg is not None:
+        yield from map(Suggestion, arg.words)
         yield from _values(arg.takes, given, word, sources)
 
 

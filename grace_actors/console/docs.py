@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from grace_actors.console.inject import FAULTS
 from grace_actors.console.parse import GLOBALS
 from grace_actors.console.table import Kind, Option, Takes, Verb, all_options, usage
 from grace_actors.console.verbs import GROUPS
+from grace_actors.faults import FAULTS
 
 FILE = Path(__file__).parent.parent.parent / "docs" / "cli.md"
 
@@ -33,6 +33,8 @@ output that is not a terminal.
 | 1 | failed; for `status`: something is degraded or down |
 | 2 | wrong usage: nothing was done |
 | 3 | no instance is running |
+| 4 | unknown: what was named does not exist, nothing was done |
+| 5 | refused: it is not allowed, or not possible now; nothing was done |
 | 130 | ended by Ctrl-C |
 
 At the prompt `exit`, `quit`, Ctrl-D and Ctrl-C on an empty line stop the instance in order; Ctrl-C again forces it.

@@ -2,7 +2,7 @@
 
 Every error says what happened, what is allowed and what to do next; `out.Out.fail` prints it. Must not
 know how any verb works.
-Invariant: exit codes are 0 ok, 1 failed, 2 usage, 3 not running, and nothing else.
+Invariant: exit codes are 0 ok, 1 failed, 2 usage, 3 not running, 4 unknown, 5 refused, and nothing else.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ class ExitCode(IntEnum):
     FAILED = 1
     USAGE = 2
     NOT_RUNNING = 3
+    UNKNOWN = 4
+    REFUSED = 5
 
 
 class UsageError(GraceError):
@@ -33,6 +35,12 @@ class UsageError(GraceError):
         super().__init__(message, hint=hint)
         self.allowed = tuple(allowed)
         self.near = tuple(near)
+
+
+class Unknown(UsageError):
+    """What was named does not exist."""
+
+    code = "not_found"
 
 
 class NotRunning(GraceError):
@@ -64,10 +72,14 @@ class Interrupted(GraceError):
 def exit_code(error: GraceError) -> ExitCode:
     """The exit code an error ends with."""
     match error:
-        case UsageError():
+        case UsageError(code="usage"):
             return ExitCode.USAGE
         case NotRunning():
             return ExitCode.NOT_RUNNING
+        case GraceError(code="not_found"):
+            return ExitCode.UNKNOWN
+        case GraceError(code="refused"):
+            return ExitCode.REFUSED
     return ExitCode.FAILED
 
 

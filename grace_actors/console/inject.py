@@ -1,15 +1,13 @@
-"""The verb inject: break something on purpose, and the table of faults it can cause.
+"""The verb inject: break something on purpose.
 
-The table says which parameters a fault takes, of which type, with which default; help, completion and
-checking all read it. Must not know how a fault is carried out.
+Which faults there are and what they take is the table in `grace_actors.faults`. Must not know how one is carried out.
 Invariant: every parameter reaches the instance explicitly, with its default where none was typed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from grace_actors.console.aftermath import aftermath, look
@@ -18,58 +16,9 @@ from grace_actors.console.errors import ExitCode, UsageError, nearest
 from grace_actors.console.names import complete_name, pick
 from grace_actors.console.out import Out
 from grace_actors.console.table import Arg, Args, Kind, Many, Takes, Verb
+from grace_actors.faults import FAULTS, Fault, Parameter
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """One `name=value` of a fault. `type` is str, int or float; numbers must be above 0."""
-
-    name: str
-    type: type
-    default: str | int | float
-    help: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One way to break a child."""
-
-    name: str
-    help: str
-    parameters: tuple[Parameter, ...] = ()
-
-
-FAULTS: Mapping[str, Fault] = {
-    fault.name: fault
-    for fault in (
-        Fault(name="kill", help="SIGKILL: the process is gone without a word"),
-        Fault(name="term", help="SIGTERM: the process is asked to end by somebody else"),
-        Fault(
-            name="crash",
-            help="raise an exception in the kernel's own process",
-            parameters=(Parameter(name="message", type=str, default="injected", help="the exception's message"),),
-        ),
-        Fault(
-            name="hang",
-            help="SIGSTOP: the process stands still, then goes on",
-            parameters=(Parameter(name="seconds", type=float, default=60.0, help="how long it stands still"),),
-        ),
-        Fault(
-            name="block",
-            help="keep the kernel busy: it handles no message and answers no heartbeat",
-            parameters=(Parameter(name="seconds", type=float, default=5.0, help="how long it is busy"),),
-        ),
-        Fault(
-            name="leak",
-            help="allocate memory and never give it back",
-            parameters=(Parameter(name="mb", type=int, default=50, help="how much, in MB"),),
-        ),
-        Fault(name="exit", help="end normally, though nobody asked for it"),
-    )
-}
-
-
-ENDING = frozenset({"kill", "term", "crash", "exit"})
+ENDING = frozenset({"kill", "term", "crash", "exit", "corrupt"})
 """Faults after which the process is gone, so that what came instead can be told."""
 
 
@@ -85,7 +34,8 @@ def inject(client: Client, args: Args, out: Out) -> ExitCode:
         out.value(value)
     else:
         told = "".join(f" {key}={item}" for key, item in params.items())
-        out.say(f"injected {fault.name}{told} into {target}" + (f"; {became}" if became else ""))
+        place = f" ({value['where']} of {value['file']})" if "where" in value else ""
+        out.say(f"injected {fault.name}{told} into {target}{place}" + (f"; {became}" if became else ""))
     return ExitCode.OK
 
 
@@ -130,8 +80,8 @@ def _value(fault: Fault, parameter: Parameter, text: str) -> str | int | float:
 def _help() -> str:
     lines = ["Faults and their parameters:"]
     for fault in FAULTS.values():
-        lines.append(f"  {fault.name:<6} {fault.help}")
-        lines += [f"         {p.name}={p.default}  {p.help}" for p in fault.parameters]
+        lines.append(f"  {fault.name:<7} {fault.help}")
+        lines += [f"          {p.name}={p.default}  {p.help}" for p in fault.parameters]
     return "\n".join(
         [*lines, "Every injected fault is an event (fault.injected), so drills can be told from accidents."]
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from grace_actors.console.client import Client
-from grace_actors.console.errors import ExitCode
+from grace_actors.console.errors import ExitCode, Unknown
 from grace_actors.console.names import pick
 from grace_actors.console.out import Out
 from grace_actors.console.table import Arg, Args, Kind, Option, Takes, Verb
@@ -26,7 +26,8 @@ _POLL_S = 0.2
 
 def tail(client: Client, args: Args, out: Out) -> ExitCode:
     """Print the last lines; with --follow go on until interrupted."""
-    name = pick(args["name"], log_names(client.home), "log") if log_names(client.home) else args["name"]
+    known = log_names(client.home)
+    name = pick(args["name"], known, "log", unknown=Unknown) if known else args["name"]
     path = client.home.log_file(name)
     try:
         file = path.open("rb")

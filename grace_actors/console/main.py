@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grace_actors.console.dispatch import INTERRUPTED, dispatch
-from grace_actors.console.errors import exit_code
+from grace_actors.console.errors import ExitCode, exit_code
 from grace_actors.console.out import Out
 from grace_actors.console.parse import parse_globals
 from grace_actors.errors import GraceError
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _start(given)
     except GraceError as error:
         Out().fail(error)
-        return exit_code(error)
+        return ExitCode.USAGE if exit_code(error) is ExitCode.USAGE else ExitCode.FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
 

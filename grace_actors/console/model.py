@@ -18,7 +18,14 @@ QUIET = frozenset({"stopped", "paused", "undefined"})
 """States somebody asked for."""
 CLEAN_EXITS = frozenset({"normal", "shutdown"})
 NOTEWORTHY = frozenset(
-    {"child.quarantined", "supervisor.gave_up", "kernel.degraded", "fault.injected", "group.restarted"}
+    {
+        "child.awaiting_repair",
+        "child.quarantined",
+        "supervisor.gave_up",
+        "kernel.degraded",
+        "fault.injected",
+        "group.restarted",
+    }
 )
 """Event types shown above the prompt, beside `system.*` and exits that were not clean."""
 
@@ -49,6 +56,9 @@ class Node:
     does: str = ""
     degraded: tuple[str, ...] = ()
     """Why it works with less than its full function; then a running one is shown as degraded."""
+    cause: str = ""
+    next_step: str = ""
+    """Why it is held, and what one can do about it."""
     strategy: str = ""
     policies: tuple[str, ...] = ()
     children: tuple[Node, ...] = field(default=())
@@ -100,6 +110,8 @@ def read_node(wire: Any) -> Node:
         memory_mb=_number(found.get("memory_mb")),
         mailbox=_whole(found.get("mailbox")),
         does=_text(found.get("does")),
+        cause=_text(found.get("cause")),
+        next_step=_text(found.get("next_step")),
         strategy=_text(found.get("strategy")),
         policies=tuple(_policy(policy) for policy in found.get("policies") or ()),
         children=tuple(read_node(child) for child in found.get("children") or ()),

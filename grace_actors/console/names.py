@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from grace_actors.console.client import Client
-from grace_actors.console.errors import RemoteFailed, UsageError, nearest
+from grace_actors.console.errors import RemoteFailed, Unknown, UsageError, nearest
 
 
 def known_names(client: Client, *, timeout_s: float | None = None) -> list[str]:
@@ -26,16 +26,16 @@ def read_names(value: Any) -> list[str]:
 
 
 def complete_name(client: Client, word: str) -> str:
-    """The name meant by a word. Raises UsageError with the candidates or the nearest matches."""
+    """The name meant by a word. Raises UsageError with the candidates, or Unknown with the nearest matches."""
     try:
         known = known_names(client)
     except RemoteFailed:
         return word  # the instance cannot list its names now; it will judge the word itself
-    return pick(word, known, "name") if known else word
+    return pick(word, known, "name", unknown=Unknown) if known else word
 
 
-def pick(word: str, known: Sequence[str], what: str) -> str:
-    """The one entry equal to `word` or beginning with it. Raises UsageError."""
+def pick(word: str, known: Sequence[str], what: str, *, unknown: type[UsageError] = UsageError) -> str:
+    """The one entry equal to `word` or beginning with it. Raises UsageError, or `unknown` when there is none."""
     if word in known:
         return word
     matches = [name for name in known if name.startswith(word)] if word else []
@@ -45,4 +45,4 @@ def pick(word: str, known: Sequence[str], what: str) -> str:
         raise UsageError(
             f"{what} {word!r} is ambiguous", allowed=matches, hint="type enough letters to tell them apart"
         )
-    raise UsageError(f"unknown {what} {word!r}", allowed=sorted(known), near=nearest(word, known))
+    raise unknown(f"unknown {what} {word!r}", allowed=sorted(known), near=nearest(word, known))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from grace_actors.console import runs
 from grace_actors.console.client import Client
 from grace_actors.console.errors import ExitCode, UsageError, nearest
+from grace_actors.console.event_file import read_event_file
 from grace_actors.console.offline import Invalid
 from grace_actors.console.out import Out
 from grace_actors.console.parse import readable_file
@@ -21,7 +22,7 @@ from grace_actors.console.text import wrapped
 
 if TYPE_CHECKING:
     from playbooks.loader import Pack
-    from playbooks.matching import Criterion, Match, TriggerEvent
+    from playbooks.matching import Criterion, Match
     from playbooks.spec import Actions
     from supervisors.yaml_source import FileFault
 
@@ -94,7 +95,7 @@ def _test(word: str, event_word: str, out: Out) -> ExitCode:
 
     path, event_path = readable_file(word), readable_file(event_word)
     try:
-        found = match(load_playbook(path, _actions()), _event(event_path))
+        found = match(load_playbook(path, _actions()), read_event_file(event_path))
     except FileError as error:
         raise Invalid(f"nothing was tested:\n{error}") from None
     if out.json:
@@ -102,22 +103,6 @@ def _test(word: str, event_word: str, out: Out) -> ExitCode:
     else:
         out.say(wrapped("\n".join(told(found)), out.console.width, hang=6))
     return ExitCode.OK if found.attempt else ExitCode.FAILED
-
-
-def _event(path: Path) -> TriggerEvent:
-    """The event in a YAML or JSON file: its type and its issue. Raises FileError."""
-    from playbooks.matching import TriggerEvent
-    from supervisors.tree_file.fields import Faults, Fields
-    from supervisors.yaml_source import FileError, read_yaml
-
-    faults = Faults()
-    fields = Fields(read_yaml(path), "an event", faults)
-    fields.only(("type", "issue"))
-    type = fields.needs("type", fields.text("type"))
-    issue = Fields(fields["issue"], "issue", faults).node.plain() if "issue" in fields else {}
-    if faults.found or type is None:
-        raise FileError(list(faults.found))
-    return TriggerEvent(type=type, issue=issue)
 
 
 def told(found: Match) -> Iterator[str]:
@@ -183,13 +168,14 @@ VERBS = (
             "playbook file, or every one below a folder, and tells each mistake as file:line:column. "
             "`playbook test FILE --event FILE` says whether the event would start the playbook, and for every "
             "condition what was seen; the status is 0 if it would, 1 if not. The event file holds its `type` and its "
-            "`issue`, as YAML or JSON. These two need no instance and run nothing."
+            "`issue`, as YAML or JSON, or a record as `events --json` prints it. These two need no instance and run "
+            "nothing."
         ),
         example="playbook run critical_kernel_restart kernel=librarian --check --wait",
         kind=Kind.REMOTE,
         run=playbook,
         args=(
-            Arg(name="action", takes=Takes.TEXT, help=", ".join(ACTIONS)),
+            Arg(name="action", takes=Takes.TEXT, help=", ".join(ACTIONS), words=ACTIONS),
             Arg(
                 name="target",
                 takes=Takes.FILE,

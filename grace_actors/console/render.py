@@ -208,6 +208,10 @@ def _does(node: Node, now: float | None) -> Text:
 def _facts(node: Node, now: float | None) -> Iterator[tuple[str, str]]:
     yield "kind", " ".join(word for word in (node.kind, node.strategy) if word) or "-"
     yield "does", node.does or "-"
+    if node.cause:
+        yield "cause", one_line(node.cause)
+    if node.next_step:
+        yield "next step", one_line(node.next_step)
     if node.degraded:
         yield "degraded", "; ".join(node.degraded)
     yield "pid", str(node.pid or "-")

@@ -1,4 +1,4 @@
-"""Playbooks of a running instance and their runs: list them, show one, run one, cancel one.
+"""Playbooks of a running instance and their runs: list them, show one, run one, cancel or repeat one.
 
 self_healing decides and remembers; here its answers are shown. Invariant: with --wait the status is 0 if and only if
 the run succeeded, and an instance that restarts its parts meanwhile is waited for.
@@ -14,13 +14,15 @@ from grace_actors.console.ask import answer_text, read_arguments
 from grace_actors.console.client import Client
 from grace_actors.console.errors import ExitCode, Interrupted, RemoteFailed, UsageError, nearest
 from grace_actors.console.out import Out
+from grace_actors.console.records import MOST, by_id
 from grace_actors.console.table import Arg, Args, Kind, Many, Option, Takes, Verb
 from grace_actors.console.words import one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-ACTIONS = ("list", "show", "cancel")
+ACTIONS = {"list": "runs", "show": "run", "cancel": "cancel_run", "retry": "retry_run"}
+"""What each action asks self_healing for."""
 ENDED = frozenset({"succeeded", "failed", "timed_out", "canceled", "abandoned"})
 LOOK_S = 0.2
 SILENCE_S = 60.0
@@ -32,7 +34,7 @@ _OPEN_MARKS = {"requested": "●", "scheduled": "●", "running": "●", "paused
 
 
 def run(client: Client, args: Args, out: Out) -> ExitCode:
-    """List runs, show one, or cancel one."""
+    """List runs, show one, cancel one, or do one again."""
     action, id = args["action"], args["id"]
     if action not in ACTIONS:
         raise UsageError(f"run: unknown action {action!r}", allowed=ACTIONS, near=nearest(action, ACTIONS))
@@ -42,7 +44,11 @@ def run(client: Client, args: Args, out: Out) -> ExitCode:
         value = _ask(client, "runs", {})
         _print(out, value, lambda: _run_table(value["runs"]))
         return ExitCode.OK
-    value = _ask(client, "cancel_run" if action == "cancel" else "run", {"id": id})
+
+    def known() -> list[str]:
+        return [str(each["id"]) for each in _ask(client, "runs", {"limit": MOST})["runs"]]
+
+    value = by_id(id, lambda id: _ask(client, ACTIONS[action], {"id": id}), known, "run", hint="see: run list")
     _print(out, value, lambda: run_view(value))
     return ExitCode.OK
 
@@ -119,7 +125,7 @@ def run_view(value: Mapping[str, Any]) -> Iterator[RenderableType]:
     if value["message"]:
         yield Text(f"  {one_line(value['message'])}")
     if value["approval"] and value["status"] == "paused":
-        yield Text(f"  decide: ask governance respond id={value['approval']} response=approve by=NAME")
+        yield Text(f"  decide: approval approve {value['approval']}")
     for step in value["steps"]:
         mark = _MARKS.get(step["status"], "✖")
         again = f" (attempt {step['attempt']})" if step["attempt"] > 1 else ""
@@ -175,18 +181,24 @@ def _status(status: str) -> Any:
 VERBS = (
     Verb(
         name="run",
-        summary="list the runs of playbooks, show one, or cancel one",
+        summary="list the runs of playbooks, show one, cancel one, or do one again",
         help=(
             "`run list` shows the newest fifty. `run show ID` shows how each step went: ✓ it went well, ✖ it failed or "
             f"was interrupted, {_DASH} it was skipped or tried again. `run cancel ID` stops one in order: the action "
-            "under way may end, then the playbook's always block is done. Runs are begun with `playbook run NAME`."
+            "under way may end, then the playbook's always block is done. `run retry ID` does one that has ended "
+            "again, with the same inputs, as a new run. Runs are begun with `playbook run NAME`."
         ),
         example="run show run_20261121_0001",
         kind=Kind.REMOTE,
         run=run,
         args=(
-            Arg(name="action", takes=Takes.TEXT, help=", ".join(ACTIONS)),
-            Arg(name="id", takes=Takes.TEXT, help="the run, for `show` and `cancel`", many=Many.OPTIONAL),
+            Arg(name="action", takes=Takes.TEXT, help=", ".join(ACTIONS), words=tuple(ACTIONS)),
+            Arg(
+                name="id",
+                takes=Takes.TEXT,
+                help="the run, for all but `list`; a unique prefix will do",
+                many=Many.OPTIONAL,
+            ),
         ),
     ),
 )

@@ -50,12 +50,14 @@ class Many(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arg:
-    """A positional argument; `name` is its key in `args` and, in capitals, its name in help."""
+    """A positional argument; `name` is its key in `args` and, in capitals, its name in help. `words` are those it
+    may be, for completion."""
 
     name: str
     takes: Takes
     help: str
     many: Many = Many.ONE
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

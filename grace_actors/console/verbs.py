@@ -9,14 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from grace_actors.console import about, ask, checkup, control, inject, logs, offline, playbooks, runs, signatures, watch
+from grace_actors.console import (
+    about,
+    approvals,
+    ask,
+    checkup,
+    control,
+    figures,
+    incidents,
+    inject,
+    logs,
+    offline,
+    playbooks,
+    runs,
+    signatures,
+    watch,
+    work_orders,
+)
 from grace_actors.console.errors import UsageError, nearest
 from grace_actors.console.table import Verb
 
 GROUPS: Mapping[str, tuple[Verb, ...]] = {
     "look": (*watch.VERBS, *logs.VERBS),
-    "act": (*ask.VERBS, *control.VERBS, *inject.VERBS, *runs.VERBS),
-    "try out": (*offline.VERBS, *playbooks.VERBS, *signatures.VERBS),
+    "heal": (
+        *incidents.VERBS,
+        *approvals.VERBS,
+        *work_orders.VERBS,
+        *runs.VERBS,
+        *signatures.VERBS,
+        *figures.VERBS,
+    ),
+    "act": (*ask.VERBS, *control.VERBS, *inject.VERBS),
+    "try out": (*offline.VERBS, *playbooks.VERBS),
     "about": (*checkup.VERBS, *about.VERBS),
 }
 VERBS: Mapping[str, Verb] = {verb.name: verb for verbs in GROUPS.values() for verb in verbs}
@@ -24,7 +48,7 @@ VERBS: Mapping[str, Verb] = {verb.name: verb for verbs in GROUPS.values() for ve
 
 def find_verb(word: str) -> Verb:
     """The verb of this name. Raises UsageError with the nearest ones."""
-    verb = VERBS.get(word)
+    verb = VERBS.get(word) or VERBS.get(word.replace("_", "-"))
     if verb is None:
         raise UsageError(f"unknown verb {word!r}", allowed=VERBS, near=nearest(word, VERBS), hint="see `help`")
     return verb

@@ -13,7 +13,7 @@ from grace_actors.kernel import Data
 from grace_actors.kernels.masking import masked
 from playbooks.messages import Report
 
-EVENTS = ("run.requested", "run.started", "run.step_ended", "run.paused", "run.ended")
+EVENTS = ("run.requested", "run.started", "run.step_ended", "run.paused", "run.resumed", "run.ended")
 MAX_MESSAGE_CHARS = 2000
 _ATTEMPTS = {
     "step.succeeded": "succeeded",
@@ -55,6 +55,7 @@ class Journal:
                 self.happenings.append(("run.started", run, {"playbook": playbook, "check": data["check"]}))
             case "run.resumed":
                 self.changes.put(run, message="")
+                self.happenings.append(("run.resumed", run, {"playbook": playbook}))
 
     def _attempt(self, run: str, playbook: str, type: str, data: Mapping[str, Any], now: float) -> None:
         kind, status = type.partition(".")[0], _ATTEMPTS[type]

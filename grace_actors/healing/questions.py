@@ -1,8 +1,8 @@
 """Asks governance whether a run may begin, and comes back with what people decided.
 
-Governance tells nobody when an approval is decided, so it is looked at again and again. It must not know how a run
-goes on. Invariant: a question that is open gets exactly one answer, however often governance or this kernel restarts;
-an approval counts for the run it was asked for and no other.
+Its events say when an approval is decided; it is looked at again and again as well, for an event may be missed. It must
+not know how a run goes on. Invariant: a question that is open gets exactly one answer, however often governance or this
+kernel restarts; an approval counts for the run it was asked for and no other.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from grace_actors.kernel import Answer, Context, Data
 from grace_actors.kernels.approvals import MAX_TTL_S, ApprovalState
 from playbooks.messages import ApprovalExpired, Approved, Rejected
 
-LOOK_S = 1.0
+LOOK_S = 5.0
 GOVERNANCE = "governance"
 Decision = Approved | Rejected | ApprovalExpired
 
@@ -31,6 +31,7 @@ class Question:
     reason: str
     ttl_s: float | None
     approval: str = ""
+    is_due: bool = False
 
 
 class Questions:
@@ -53,6 +54,12 @@ class Questions:
     def forget(self, run: str) -> None:
         """The run does not wait any more."""
         self._open.pop(run, None)
+
+    def heard(self, approval: str) -> None:
+        """Something happened to an approval: look at once."""
+        for question in list(self._open.values()):
+            if question.approval == approval:
+                self._look(question)
 
     def _is_open(self, question: Question) -> bool:
         return self._open.get(question.run) is question
@@ -89,11 +96,23 @@ class Questions:
             self._later(question)
 
     def _later(self, question: Question) -> None:
-        self._ctx.after(LOOK_S, lambda: self.ask(question) if self._is_open(question) else None)
+        """One look is due for each question at most."""
+        if question.is_due:
+            return
+        question.is_due = True
+
+        def again() -> None:
+            question.is_due = False
+            if self._is_open(question):
+                self.ask(question)
+
+        self._ctx.after(LOOK_S, again)
 
     def _look(self, question: Question) -> None:
+        asked_for = question.approval
+
         def on_answer(answer: Answer) -> None:
-            if not self._is_open(question):
+            if not self._is_open(question) or question.approval != asked_for:
                 return
             if answer.ok:
                 self._judge(question, answer.value)

@@ -137,12 +137,17 @@ class RunStore:
         with self._store.read() as db:
             return rows(db, "select * from steps where run = ? order by number", [id])
 
-    def list(self, *, status: str, playbook: str, limit: int) -> list[Data]:
+    def list(self, *, status: str, playbook: str, limit: int, incident: str = "") -> list[Data]:
         """Runs, the newest first; empty texts select all."""
-        sql = """select * from runs where ? in ('', status) and ? in ('', playbook)
+        sql = """select * from runs where ? in ('', status) and ? in ('', playbook) and ? in ('', incident)
                  order by requested_at desc, id desc limit ?"""
         with self._store.read() as db:
-            return rows(db, sql, [status, playbook, limit])
+            return rows(db, sql, [status, playbook, incident, limit])
+
+    def has_run_for(self, playbook: str, event: int, at: float) -> bool:
+        """Whether one of the last runs of the playbook was begun for the event with this number and time."""
+        issues = [json.loads(row["data"])["issue"] for row in self.list(status="", playbook=playbook, limit=20)]
+        return any((issue.get("event"), issue.get("event_at")) == (event, at) for issue in issues)
 
     def counts(self) -> dict[str, int]:
         """How many runs there are of each status."""
@@ -205,6 +210,7 @@ def shown(row: Data, steps: Sequence[Data] | None = None) -> Data:
         "changed": bool(row["changed"]),
         "message": row["message"],
         "approval": row["approval"] or None,
+        "work_order": json.loads(row["data"]).get("work_order") or None,
     }
     return found if steps is None else found | {"steps": list(_shown_steps(steps))}
 

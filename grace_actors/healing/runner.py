@@ -7,14 +7,16 @@ on the disk before any of its commands is performed; while the disk refuses, not
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from grace_actors.actions.action import Action, Result
 from grace_actors.errors import Refused, StoreFailed
+from grace_actors.healing import journal
 from grace_actors.healing.journal import Journal
 from grace_actors.healing.library import Library
+from grace_actors.healing.patches import Done, Patches
 from grace_actors.healing.questions import Decision, Question, Questions
 from grace_actors.healing.run_store import RunStore, new_row
 from grace_actors.kernel import Context, Data, Timer
@@ -31,7 +33,8 @@ SAVE_AGAIN_S = 5.0
 MAX_RESTORES = 3
 """So often a run is taken up in the same call of an action; one more, and the action is what ends the kernel."""
 MAX_DATA_CHARS = 100_000
-NO_NOTICE = "work order {}: coding_agent tells nobody when one is done, so it cannot be waited for"
+News = Callable[[str, str, Data], None]
+"""Told of each event about a run: its type, the run, the data."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,8 +53,11 @@ class Hosted:
 class Runner:
     """All runs. `start` takes up those of before; `request` begins one."""
 
-    def __init__(self, ctx: Context, store: RunStore, library: Library, catalogue: Mapping[str, Action]) -> None:
+    def __init__(
+        self, ctx: Context, store: RunStore, library: Library, catalogue: Mapping[str, Action], patches: Patches
+    ) -> None:
         self._ctx, self._store, self._library, self._catalogue = ctx, store, library, catalogue
+        self._patches = patches
         self._specs: dict[str, ActionSpec] = {name: action.spec for name, action in catalogue.items()}
         self._hosted: dict[str, Hosted] = {}
         self._admission = Admission()
@@ -64,20 +70,30 @@ class Runner:
         self._again: Timer | None = None
         self.problem = ""
         """Why nothing goes on; empty when all is well."""
+        self.listeners: list[News] = []
 
     # ---- from outside --------------------------------------------------------------------------------------
 
     def request(
-        self, playbook: Playbook, inputs: Data, *, issue: Data, check: bool = False, incident: str = "", by: str = ""
+        self,
+        playbook: Playbook,
+        inputs: Data,
+        *,
+        issue: Data,
+        check: bool = False,
+        incident: str = "",
+        by: str = "",
+        approved_by: str = "",
     ) -> str:
-        """Have a playbook run; the id of the run. Raises Refused for wrong inputs, StoreFailed when it cannot be
-        kept: then nothing was begun."""
+        """Have a playbook run; the id of the run. With `approved_by` it asks nobody. Raises Refused for wrong inputs,
+        StoreFailed when it cannot be kept: then nothing was begun."""
         values, problems = bind(playbook.inputs, inputs)
         if problems:
             takes = f"its inputs: {', '.join(playbook.inputs)}" if playbook.inputs else "it takes no inputs"
             raise Refused(f"{playbook.name}: {'; '.join(problems)}", hint=takes)
         shown, now = as_json(values, "inputs"), self._ctx.wall()
-        run = Run(self._store.next_id(now), playbook, self._specs, inputs=values, issue=issue, check=check)
+        id = self._store.next_id(now)
+        run = Run(id, playbook, self._specs, inputs=values, issue=issue, check=check, approved_by=approved_by)
         row = new_row(id=run.id, playbook=playbook.name, is_check=int(check), inputs=shown, requested_at=now)
         row |= {"incident": incident, "requested_by": by, "data": _json(run.to_data())}
         self._store.insert(row)
@@ -110,6 +126,10 @@ class Runner:
                 self._knock(id)
         if rows:
             self._settle()
+
+    def heard_of_approval(self, approval: str) -> None:
+        """Somebody decided, or nobody in time."""
+        self._questions.heard(approval)
 
     @property
     def active(self) -> int:
@@ -191,6 +211,7 @@ class Runner:
                     self._journal.ended(id, name, status.value, outcome.message, outcome.changed, now)
                     del self._hosted[id]
                     self._questions.forget(id)
+                    self._patches.forget(id)
                     if not hosted.check:
                         self._over.append(id)
                 case _:
@@ -236,6 +257,9 @@ class Runner:
             self._ctx.emit(type, subject, data)
         for id, command in todo:
             self._perform(id, command)
+        for type, subject, data in happenings:
+            for tell in self.listeners:
+                tell(type, subject, data)
 
     def _try_again(self) -> None:
         self._again = None
@@ -256,8 +280,7 @@ class Runner:
             case m.AskApproval():
                 self._ask(id, command)
             case m.AwaitPatch(_, work_order, token):
-                answer = m.PatchDone(token, False, False, NO_NOTICE.format(work_order))
-                self._ctx.after(0.0, lambda: self._feed(id, answer))
+                self._patches.wait(work_order, id, lambda done: self._patched(id, token, done))
 
     def _fired(self, id: str, token: int) -> None:
         self._timers.pop((id, token), None)
@@ -267,6 +290,11 @@ class Runner:
             self._admit(m.TimerFired(token))
             self._settle()
 
+    def _patched(self, id: str, token: int, done: Done) -> None:
+        if done.ok and id in self._hosted:
+            self._journal.happenings.append(("self_healing.patch_applied", id, {"work_order": done.order}))
+        self._feed(id, m.PatchDone(token, done.ok, done.ok, f"{done.order}: {done.message}", done.data))
+
     def _call(self, id: str, call: m.CallAction) -> None:
         hosted = self._hosted.get(id)
         waiting = hosted.run.to_data()["waiting"] if hosted else None
@@ -275,7 +303,10 @@ class Runner:
 
         def done(result: Result) -> None:
             data = _plain(result.data)
-            self._feed(id, m.ActionDone(call.token, result.ok, result.changed, result.message, data))
+            order = data.get("work_order") if isinstance(data, dict) and result.ok and not call.check else None
+            message = journal.text(result.message)
+            done = m.ActionDone(call.token, result.ok, result.changed, message, data, order or None)
+            self._feed(id, done)
 
         self._catalogue[call.action].perform(self._ctx, call.params, call.check, done)
 
@@ -285,6 +316,7 @@ class Runner:
             return
         name, severity = hosted.playbook.name, hosted.playbook.severity.value
         context = {"run": id, "route": ask.route, "severity": severity, "check": hosted.check}
+        context["subject"] = str(hosted.issue.get("incident") or hosted.issue.get("subject") or id)
         question = Question(
             run=id,
             token=ask.token,

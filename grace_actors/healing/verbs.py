@@ -6,20 +6,23 @@ runs of before are taken up before the first of these verbs answers.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from grace_actors.actions.catalogue import CATALOGUE, specs
+from grace_actors.errors import Refused
+from grace_actors.healing.incident_rows import Incidents
 from grace_actors.healing.library import Library, description, fault_data, summary
+from grace_actors.healing.patches import Patches
 from grace_actors.healing.run_store import RunStore, shown
 from grace_actors.healing.runner import Runner
 from grace_actors.kernel import Data, Kernel, Request
 from grace_actors.kernels.arguments import choice, flag, mapping_or_empty, text, text_or, whole_or
-from grace_actors.kernels.incident_store import Incidents
 from grace_actors.stores.sqlite import Store
-from playbooks.messages import Status
+from playbooks.messages import FINAL, Status
 
 _OF_AN_INCIDENT = ("id", "kernel", "kind", "reason", "state", "count")
-"""What a playbook sees as `issue`."""
+"""What a playbook that a person runs sees as `issue`."""
 
 
 class PlaybookVerbs(Kernel):
@@ -31,20 +34,25 @@ class PlaybookVerbs(Kernel):
         """Use the kernel's store; the files are read, and runs taken up, when it is ready or first asked."""
         self.runs = RunStore(store)
         self.library = Library(self.ctx.home, specs())
+        self.patches = Patches(self.ctx)
         self._runner: Runner | None = None
         self.ctx.after(0.0, self._begin)
 
     def _begin(self) -> None:
-        problems = self.take_up().problem, self.library.problem
-        self.degraded += [problem for problem in problems if problem]
+        self.take_up()
+        self.degraded += self.playbook_problems()
 
     def take_up(self) -> Runner:
         """The runner; the first time, the files are read and the runs of before go on."""
         if self._runner is None:
             self.library.load()
-            self._runner = Runner(self.ctx, self.runs, self.library, CATALOGUE)
+            self._runner = Runner(self.ctx, self.runs, self.library, CATALOGUE, self.patches)
             self._runner.start()
+            self.playbooks_read()
         return self._runner
+
+    def playbooks_read(self) -> None:
+        """The library has been read, for the first time or again."""
 
     @property
     def active_runs(self) -> int:
@@ -72,6 +80,7 @@ class PlaybookVerbs(Kernel):
         """Read the files again. Runs that have begun go on with the text they began with."""
         self.take_up()
         self.library.load()
+        self.playbooks_read()
         replaced = [name for name, entry in self.library.entries.items() if entry.replaces]
         self.did = f"read {len(self.library.entries)} playbooks, {len(self.library.faults)} mistakes"
         return {"count": len(self.library.entries), "replaced": replaced, "faults": self._faults()}
@@ -89,21 +98,33 @@ class PlaybookVerbs(Kernel):
         incident, issue = text_or(request, "incident", max_chars=100), {}
         if incident:
             row = self.incidents.get(incident)
-            issue = {key: row[key] for key in _OF_AN_INCIDENT}
+            issue = {key: row[key] for key in _OF_AN_INCIDENT} | {"incident": incident}
         by = request.sender or "unknown"
         id = runner.request(entry.playbook, inputs, issue=issue, check=check, incident=incident, by=by)
         self.did = f"{'checks' if check else 'runs'} {entry.playbook.name} for {by}: {id}"
         return self._shown(id)
 
+    def do_retry_run(self, request: Request) -> Any:
+        """Run the playbook of the run `id` again, with the same inputs, issue and incident; answers the new run."""
+        runner, old = self.take_up(), self.runs.get(text(request, "id", max_chars=100))
+        if Status(old["status"]) not in FINAL:
+            raise Refused(f"{old['id']} is {old['status']}", hint=f"wait for its end, or: run cancel {old['id']}")
+        entry, state = self.library.get(old["playbook"]), json.loads(old["data"])
+        inputs = {key: value for key, value in state["inputs"].items() if key in entry.playbook.inputs}
+        given = {"issue": state["issue"], "check": bool(old["is_check"]), "incident": old["incident"]}
+        id = runner.request(entry.playbook, inputs, by=request.sender or "unknown", **given)
+        self.did = f"runs {entry.playbook.name} again: {id}, after {old['id']}"
+        return self._shown(id)
+
     def do_runs(self, request: Request) -> Any:
-        """Runs, the newest first; `status` and `playbook` narrow them."""
+        """Runs, the newest first; `status`, `playbook` and `incident` narrow them."""
         status, playbook = text_or(request, "status"), text_or(request, "playbook", max_chars=200)
         if status:
             choice(request, "status", Status)
-        limit = whole_or(request, "limit", 50, low=1, high=500)
+        incident, limit = text_or(request, "incident", max_chars=100), whole_or(request, "limit", 50, low=1, high=500)
         self.take_up()
-        found = [shown(row) for row in self.runs.list(status=status, playbook=playbook, limit=limit)]
-        return {"runs": found, "count": len(found), "counts": self.runs.counts()}
+        found = self.runs.list(status=status, playbook=playbook, incident=incident, limit=limit)
+        return {"runs": [shown(row) for row in found], "count": len(found), "counts": self.runs.counts()}
 
     def do_run(self, request: Request) -> Any:
         """The run `id` with its steps."""

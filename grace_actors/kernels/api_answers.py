@@ -43,6 +43,17 @@ def refused(answer: Answer) -> HttpResponse:
     return problem(status, error.get("message", "no reason was given"), hint=error.get("hint", ""), headers=headers)
 
 
+def layers(status: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Tier -> how many kernels it has and how many of them run."""
+    found: dict[str, dict[str, int]] = {}
+    for node in walk(status["tree"]):
+        if node["kind"] == "kernel" and node["tier"]:
+            layer = found.setdefault(node["tier"], {"total": 0, "running": 0})
+            layer["total"] += 1
+            layer["running"] += node["state"] == "running"
+    return found
+
+
 def readiness(status: Mapping[str, Any]) -> HttpResponse:
     """200 once every critical kernel runs, else 503 and which do not."""
     critical = [node for node in walk(status["tree"]) if node["critical"]]

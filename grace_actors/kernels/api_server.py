@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from grace_actors.errors import Refused
 from grace_actors.kernel import Answer, Check, Context, Data, Kernel, Request
-from grace_actors.kernels.api_answers import as_json, exposition, problem, readiness, refused
+from grace_actors.kernels.api_answers import as_json, exposition, layers, problem, readiness, refused
 from grace_actors.kernels.api_page import PAGE, POLICY
 from grace_actors.kernels.http_wire import HttpRequest, HttpResponse, HttpServer, Respond
 
@@ -183,7 +183,9 @@ class ApiServer(Kernel):
     def _api_health(self, query: Query, respond: Respond) -> None:
         def answer(value: Any) -> HttpResponse:
             word = "healthy" if value["state"] == "running" else value["state"]
-            return as_json({"status": word, "total_kernels": value["kernels"]["total"], "kernels": value["kernels"]})
+            kernels = value["kernels"]
+            body = {"status": word, "layers": layers(value), "total_kernels": kernels["total"], "kernels": kernels}
+            return as_json(body)
 
         self._ask("status", {}, respond, answer)
 

@@ -16,7 +16,9 @@ from typing import Any
 from grace_actors.errors import Refused
 
 DEFAULT_TTL_S = 3600.0
-MAX_TTL_S = 7 * 86400.0
+MAX_TTL_S = 30 * 86400.0
+"""People go on holiday: whatever waits for one may wait that long."""
+MAX_SUBJECT_CHARS = 200
 
 
 class ApprovalState(StrEnum):
@@ -55,6 +57,13 @@ class Approval:
     decided_at: float | None = None
     note: str = ""
 
+    @property
+    def subject(self) -> str:
+        """What it is about: the `subject` of its context (a kernel, an incident), else the action."""
+        subject = self.context.get("subject")
+        text = subject.strip() if isinstance(subject, str) else ""
+        return text[:MAX_SUBJECT_CHARS] or self.action
+
 
 def question_of(action: str, actor: str, context: Mapping[str, Any]) -> str:
     """A fingerprint of what is asked, so that asking twice gives one approval and an approval fits one question."""
@@ -83,7 +92,11 @@ def expire(approval: Approval, now: float) -> Approval:
     waiting = approval.state in (ApprovalState.PENDING, ApprovalState.APPROVED)
     if not waiting or now < approval.expires_at:
         return approval
-    return replace(approval, state=ApprovalState.TIMED_OUT, version=approval.version + 1)
+    note = "nobody responded in time"
+    if approval.state is ApprovalState.APPROVED:
+        said = f" ({approval.note})" if approval.note else ""
+        note = f"approved by {approval.decided_by}{said}, but not used in time"
+    return replace(approval, state=ApprovalState.TIMED_OUT, note=note, version=approval.version + 1)
 
 
 def use(approval: Approval, question: str, now: float) -> Approval:

@@ -1,11 +1,13 @@
 """Keeps the queue of work orders and does the one kind it can do by itself: scanning the program for syntax errors.
 
 Other work is taken by who can do it (`start`), and comes back with what the tests said (`complete`). It must not
-change any code. Invariant: an order is completed only if its tests passed; at most five are active at once.
+change any code. Invariant: an order is completed only if its tests passed, at most five are active at once, and
+every move is told at least once: what a crash kept from being told is told at the next start.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import grace_actors
 from grace_actors.errors import NotFound, Refused, StoreFailed
 from grace_actors.kernel import Check, Data, Kernel, Request
 from grace_actors.kernels.arguments import choice, flag, mapping_or_empty, text, text_or, whole_or
+from grace_actors.kernels.order_notices import NOTICES, Notice, created, updated
 from grace_actors.kernels.order_store import Orders, migrations
 from grace_actors.kernels.syntax_scan import SyntaxScan, check_file
 from grace_actors.kernels.work_orders import (
@@ -38,12 +41,13 @@ class CodingAgent(Kernel):
     """Verbs: create, list, show, start, complete, fail, scan, stats. Config: `scan`, the paths to scan."""
 
     emits = (
-        *("work_order.created", "work_order.started", "work_order.completed", "work_order.failed"),
+        *NOTICES,
         *("syntax.broken", "syntax.scanned"),
         *EVENTS,
     )
 
     def setup(self) -> None:
+        self._own_paths()  # a wrong setting is for the start to refuse
         self.store = Store(
             self.ctx.data / "work_orders.db", migrations, emit=self.ctx.emit, name=self.ctx.name, wall=self.ctx.wall
         )
@@ -51,6 +55,7 @@ class CodingAgent(Kernel):
         self.scan: SyntaxScan | None = None
         self.scan_order = ""
         self._requeue_abandoned_scan()
+        self._tell_untold()
         self.ctx.after(FIRST_SCAN_S, self._scan_if_due)
         self.ctx.every(SCAN_CHECK_S, self._scan_if_due)
 
@@ -70,7 +75,7 @@ class CodingAgent(Kernel):
 
     def do_create(self, request: Request) -> Any:
         """A new order: `type`, `description`; `priority` (default high), `context`, `self_healing_run_id`,
-        `playbook_id`, `incident`. A syntax scan takes `context.paths`."""
+        `playbook_id`, `incident`. The same `key` again is the same order, `repeated`."""
         context = mapping_or_empty(request, "context")
         guessed = complexity_of(str(context.get("error_type", "")))
         priority = choice(request, "priority", Priority, Priority.HIGH)
@@ -87,25 +92,43 @@ class CodingAgent(Kernel):
             "self_healing_run_id": text_or(request, "self_healing_run_id", max_chars=100),
             "playbook_id": text_or(request, "playbook_id", max_chars=200),
             "incident": text_or(request, "incident", max_chars=100),
+            "key": text_or(request, "key", max_chars=300),
         }
-        return self._create(order, request.sender)
+        made, is_new = self._create(order, request.sender)
+        return made | {"repeated": not is_new}
 
-    def _create(self, order: Data, by: str) -> Data:
-        created = self.orders.create(order, at=self.ctx.wall(), by=by)
-        data = {"type": created["type"], "priority": created["priority"], "run": created["self_healing_run_id"]}
-        self.ctx.emit("work_order.created", created["id"], data)
-        self.did = f"queued {created['id']}: {created['description']:.80}"
-        return created
+    def _create(self, order: Data, by: str) -> tuple[Data, bool]:
+        made, is_new = self.orders.create(order, at=self.ctx.wall(), by=by)
+        if is_new:
+            self.did = f"queued {made['id']}: {made['description']:.80}"
+            self._tell(made["id"], [created(made)])
+        return made, is_new
+
+    def _tell(self, id: str, notices: Iterable[Notice]) -> None:
+        """Say what happened to an order, once it is on the disk. A disk that takes no mark makes it be told twice."""
+        for type, data in notices:
+            self.ctx.emit(type, id, data)
+        try:
+            self.orders.note_told(id)
+        except StoreFailed as error:
+            self.did = f"told of {id}, but could not note it: {error.message}"
+
+    def _tell_untold(self) -> None:
+        for each in self.orders.untold():
+            new = [created(each.order)] if each.is_new else []
+            self._tell(each.order["id"], [*new, *(updated(each.order, each.note) if each.has_moved else ())])
 
     def do_list(self, request: Request) -> Any:
-        """Orders in the order of work; `status`, `type` and `self_healing_run_id` narrow them."""
+        """Orders in the order of work; `status`, `type`, `self_healing_run_id` and `incident` narrow them. Scans are
+        listed for type=syntax_scan only."""
         status, kind = text_or(request, "status"), text_or(request, "type")
         if status:
             choice(request, "status", OrderState)
         if kind:
             choice(request, "type", OrderType)
-        run, limit = text_or(request, "self_healing_run_id"), whole_or(request, "limit", 50, low=1, high=200)
-        found = self.orders.list(status=status, type=kind, run=run, limit=limit)
+        run, incident = text_or(request, "self_healing_run_id"), text_or(request, "incident")
+        limit = whole_or(request, "limit", 50, low=1, high=200)
+        found = self.orders.list(status=status, type=kind, run=run, incident=incident, limit=limit)
         return {"work_orders": found, "count": len(found), "stats": self.orders.stats()}
 
     def do_show(self, request: Request) -> Any:
@@ -122,41 +145,42 @@ class CodingAgent(Kernel):
             if first is None:
                 raise NotFound("start: no order is queued", hint="`create` makes one")
             id = first["id"]
-        self.orders.move(id, OrderState.ASSIGNED, at=self.ctx.wall(), by=agent, assigned_agent=agent)
-        started = self.orders.move(id, OrderState.IN_PROGRESS, at=self.ctx.wall(), by=agent)
-        self.ctx.emit("work_order.started", id, {"agent": agent})
+        note = f"taken by {agent}"
+        started = self.orders.take(id, agent, at=self.ctx.wall(), note=note)
         self.did = f"gave {id} to {agent}"
+        self._tell(id, updated(started, note))
         return started
 
     def do_complete(self, request: Request) -> Any:
-        """Finish `id` with what the tests said: `tests_passed`, `files_changed`, `diff_url`. Tests that did not pass
-        make it a failed order."""
+        """Finish `id` with what the tests said: `tests_passed`, `files_changed`, `diff_url`, a `note`, and `by` whom
+        (default: who asks). Tests that did not pass make it a failed order."""
         id, passed = text(request, "id", max_chars=100), flag(request, "tests_passed")
+        note = text_or(request, "note", max_chars=2000)
         result = {
             "tests_passed": passed,
             "files_changed": whole_or(request, "files_changed", 0, low=0, high=100_000),
             "diff_url": text_or(request, "diff_url", max_chars=2000),
         }
         if not passed:
-            return self._failed(id, "the tests did not pass", request.sender, patch_result=result)
-        done = self.orders.finish(
-            id, OrderState.COMPLETED, at=self.ctx.wall(), by=request.sender, note="tests passed", patch_result=result
-        )
-        self.ctx.emit("work_order.completed", id, result | {"run": done["self_healing_run_id"]})
+            reason = "the tests did not pass" + (f": {note}" if note else "")
+            return self._failed(id, reason, _author(request), patch_result=result)
+        note, at = note or "tests passed", self.ctx.wall()
+        done = self.orders.finish(id, OrderState.COMPLETED, at=at, by=_author(request), note=note, patch_result=result)
         self.did = f"completed {id}: {result['files_changed']} files changed"
+        self._tell(id, updated(done, note))
         return {"success": True, "message": f"{id} is completed", "work_order": done}
 
     def do_fail(self, request: Request) -> Any:
-        """Give `id` up, with the `reason`."""
+        """Give `id` up, with the `reason`, and `by` whom (default: who asks)."""
         id, reason = text(request, "id", max_chars=100), text(request, "reason", max_chars=2000)
-        return self._failed(id, reason, request.sender)
+        return self._failed(id, reason, _author(request))
 
     def _failed(self, id: str, reason: str, by: str, **values: Any) -> Data:
         at = self.ctx.wall()
         finish = self.orders.finish if values else self.orders.move
         done = finish(id, OrderState.FAILED, at=at, by=by, note=reason, error=reason, **values)
-        self.ctx.emit("work_order.failed", id, {"reason": reason, "run": done["self_healing_run_id"]})
         self.did = f"failed {id}: {reason:.80}"
+        self._tell(id, updated(done, reason))
         return {"success": False, "message": f"{id} is failed: {reason}", "work_order": done}
 
     def do_stats(self, request: Request) -> Any:
@@ -185,7 +209,9 @@ class CodingAgent(Kernel):
         return self._start_scan(paths, request.sender)
 
     def _own_paths(self) -> tuple[Path, ...]:
-        configured = self.ctx.config.get("scan")
+        configured = self.ctx.config.get("scan") or []
+        if not isinstance(configured, list) or not all(isinstance(path, str) for path in configured):
+            raise ValueError(f"coding_agent: scan is {configured!r:.60}; allowed is a list of paths")
         if configured:
             return tuple(Path(path) for path in configured)
         program = Path(grace_actors.__file__).parent.parent
@@ -194,11 +220,11 @@ class CodingAgent(Kernel):
     def _start_scan(self, paths: tuple[Path, ...], by: str) -> Data:
         """Take up the scan that waits in the queue, or a new one. Raises Refused while five orders are active."""
         waiting = self.orders.list(status=OrderState.QUEUED.value, type=OrderType.SYNTAX_SCAN.value, limit=1)
-        order = waiting[0] if waiting else self._create(_scan_order(paths), by)
+        order = waiting[0] if waiting else self._create(_scan_order(paths), by)[0]
         paths = tuple(Path(path) for path in order["context"]["paths"])
-        at, me = self.ctx.wall(), self.ctx.name
-        self.orders.move(order["id"], OrderState.ASSIGNED, at=at, by=me, assigned_agent=me)
-        started = self.orders.move(order["id"], OrderState.IN_PROGRESS, at=at, by=me)
+        note = "scanning"
+        started = self.orders.take(order["id"], self.ctx.name, at=self.ctx.wall(), note=note)
+        self._tell(order["id"], updated(started, note))
         self.scan, self.scan_order = SyntaxScan(paths=paths), order["id"]
         self.ctx.after(STEP_S, self._step)
         return started
@@ -226,10 +252,11 @@ class CodingAgent(Kernel):
             self.did = f"could not keep the result of {order}: {error.message}"
 
     def _conclude(self, scan: SyntaxScan, order: str) -> None:
-        result = scan.result()
-        self.orders.finish(
-            order, OrderState.COMPLETED, at=self.ctx.wall(), by=self.ctx.name, note="scanned", patch_result=result
+        result, note = scan.result(), "scanned"
+        done = self.orders.finish(
+            order, OrderState.COMPLETED, at=self.ctx.wall(), by=self.ctx.name, note=note, patch_result=result
         )
+        self._tell(order, updated(done, note))
         self.ctx.emit("syntax.scanned", order, _without_findings(result))
         known = {item["context"].get("file") for item in self.orders.list(type="fix_bug", limit=500) if _is_open(item)}
         broken = [finding for finding in scan.findings if finding.severity == "error" and finding.file not in known]
@@ -263,6 +290,11 @@ def _scan_order(paths: tuple[Path, ...]) -> Data:
         "rank": Priority.LOW.rank,
         "context": {"paths": [str(path) for path in paths]},
     }
+
+
+def _author(request: Request) -> str:
+    """Who a change is by: a person asks through the console, which says who it is."""
+    return text_or(request, "by", request.sender or "unknown", max_chars=200)
 
 
 def _is_open(order: Data) -> bool:

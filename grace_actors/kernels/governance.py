@@ -1,7 +1,8 @@
 """Answers whether an action may happen, keeps the approvals people give, and audits every answer.
 
 The rules are in `policy.py`, the life of an approval in `approvals.py`; here both meet the store. It must not perform
-any action. Invariant: what was answered is in the audit trail before it is answered, and nothing is ever deleted.
+any action. Invariant: what was answered is in the audit trail before it is answered, nothing is ever deleted, and the
+end of an approval is told at least once, after a crash too.
 """
 
 from __future__ import annotations
@@ -11,11 +12,19 @@ from dataclasses import replace
 from typing import Any
 
 from grace_actors.errors import NotFound, Refused, StoreFailed
-from grace_actors.kernel import Check, Data, Kernel, Request
+from grace_actors.kernel import Check, Data, Kernel, Request, Timer
 from grace_actors.kernels import approvals
 from grace_actors.kernels.approvals import Approval, ApprovalState, Response
 from grace_actors.kernels.arguments import choice, flag, mapping_or_empty, number_or, text, text_or, whole_or
-from grace_actors.kernels.governance_rows import approval_of, approval_row, migrations, rule_data, shown
+from grace_actors.kernels.governance_rows import (
+    approval_of,
+    approval_row,
+    migrations,
+    notice,
+    question_notice,
+    rule_data,
+    shown,
+)
 from grace_actors.kernels.policy import DEFAULT_RULES, Environment, Outcome, PolicyTable, Rule, Verdict
 from grace_actors.kernels.policy_file import load_policy
 from grace_actors.kernels.rows import as_json, count, dated_id, rows
@@ -41,6 +50,10 @@ class Governance(Kernel):
         )
         self.table = self._base()
         self._load()
+        self.wake: Timer | None = None
+        self.wake_at = 0.0
+        self._tell_untold()
+        self._expire_on_time()
         self.ctx.every(EXPIRY_CHECK_S, self._expire_on_time)
 
     def ready(self) -> list[Check]:
@@ -71,14 +84,19 @@ class Governance(Kernel):
         verdict = self.table.evaluate(action, actor, context)
         question = approvals.question_of(action, actor, context)
         approval: Approval | None = None
+        is_new = False
         with self.store.write() as db:
             if verdict.outcome is Outcome.NEEDS_APPROVAL and given:
                 verdict, approval = self._use(db, given, question, verdict)
             elif verdict.outcome is Outcome.NEEDS_APPROVAL and ask:
-                approval = self._pending(db, question) or self._request(
-                    db, action, actor, question, context, reason, verdict, ttl_s
-                )
+                approval = self._pending(db, question)
+                if approval is None:
+                    is_new = True
+                    approval = self._request(db, action, actor, question, context, reason, verdict, ttl_s)
             self._audit(db, "evaluated", action, actor, request.sender, verdict, approval.id if approval else "")
+        if approval is not None and is_new:
+            self.ctx.emit("approval.requested", approval.id, question_notice(approval))
+            self._wake_for(approval.expires_at)
         if verdict.outcome is Outcome.DENY:
             self.ctx.emit("action.denied", action, {"actor": actor, "reason": verdict.reason})
         self.did = f"answered {verdict.outcome.value} to {actor or 'nobody'} for {action} ({verdict.risk.value})"
@@ -123,8 +141,6 @@ class Governance(Kernel):
             reason=reason or verdict.reason,
         )
         self._put(db, approval)
-        data = {"action": action, "actor": actor, "risk": approval.risk, "expires_at": approval.expires_at}
-        self.ctx.emit("approval.requested", approval.id, data)
         return approval
 
     # ---- approvals ----------------------------------------------------------------------------------
@@ -142,9 +158,9 @@ class Governance(Kernel):
             approval = approvals.respond(
                 before, response, by=by, note=note, version=seen or before.version, now=self.ctx.wall()
             )
-            self._put(db, approval)
+            self._put_end(db, approval)
             self._audit_approval(db, "responded", approval, by, note)
-        self.ctx.emit("approval.responded", id, {"state": approval.state.value, "by": by, "action": approval.action})
+        self._tell(approval)
         self.did = f"{approval.state.value} {approval.action} for {approval.actor}, by {by}"
         return shown(approval)
 
@@ -154,15 +170,16 @@ class Governance(Kernel):
         return shown(self._approval(text(request, "id", max_chars=100)))
 
     def do_approvals(self, request: Request) -> Any:
-        """Approvals, newest first; `state` selects one state."""
+        """Approvals, newest first; `state` and `action` narrow them."""
         self._expire()
-        state = text_or(request, "state")
+        state, action = text_or(request, "state"), text_or(request, "action", max_chars=200)
         if state:
             choice(request, "state", ApprovalState)
         limit = whole_or(request, "limit", 50, low=1, high=500)
-        sql = "select * from approvals where ? in ('', state) order by requested_at desc, id desc limit ?"
+        sql = """select * from approvals where ? in ('', state) and ? in ('', action)
+                 order by requested_at desc, id desc limit ?"""
         with self.store.read() as db:
-            found = [shown(approval_of(row)) for row in rows(db, sql, [state, limit])]
+            found = [shown(approval_of(row)) for row in rows(db, sql, [state, action, limit])]
             pending = count(db, "select count(*) from approvals where state = 'pending'")
         return {"approvals": found, "count": len(found), "pending": pending}
 
@@ -171,22 +188,37 @@ class Governance(Kernel):
         now = self.ctx.wall()
         sql = "select * from approvals where state in ('pending', 'approved') and expires_at <= ?"
         with self.store.read() as db:
-            late = [approval_of(row) for row in rows(db, sql, [now])]
+            late = [approvals.expire(approval_of(row), now) for row in rows(db, sql, [now])]
         if not late:
             return
         with self.store.write() as db:
             for approval in late:
-                self._put(db, approvals.expire(approval, now))
-                self._audit_approval(db, "timed_out", approval, "", "nobody responded in time")
+                self._put_end(db, approval)
+                self._audit_approval(db, "timed_out", approval, "", approval.note)
         for approval in late:
-            self.ctx.emit("approval.timed_out", approval.id, {"action": approval.action, "actor": approval.actor})
+            self._tell(approval)
 
     def _expire_on_time(self) -> None:
         """A store that cannot write must not end this kernel: every look expires again before it answers."""
+        sql = "select min(expires_at) from approvals where state in ('pending', 'approved')"
         try:
             self._expire()
+            with self.store.read() as db:
+                self._wake_for(db.execute(sql).fetchone()[0])
         except StoreFailed as error:
             self.did = f"could not mark approvals as timed out: {error.message}"
+
+    def _wake_for(self, expires_at: float | None) -> None:
+        """Look again at the moment something expires, if the next regular look comes later. One timer: the look it
+        leads to finds what expires next."""
+        due_s = EXPIRY_CHECK_S if expires_at is None else expires_at - self.ctx.wall()
+        if expires_at is None or due_s >= EXPIRY_CHECK_S:
+            return
+        if self.wake is not None and self.wake_at <= expires_at and self.wake_at > self.ctx.wall():
+            return
+        if self.wake is not None:
+            self.wake.cancel()
+        self.wake, self.wake_at = self.ctx.after(max(0.01, due_s), self._expire_on_time), expires_at
 
     def _approval(self, id: str) -> Approval:
         with self.store.read() as db:
@@ -197,6 +229,28 @@ class Governance(Kernel):
 
     def _put(self, db: Any, approval: Approval) -> None:
         db["approvals"].upsert(approval_row(approval), pk="id")
+
+    def _put_end(self, db: Any, approval: Approval) -> None:
+        """Keep an answer, and that it is still to be told."""
+        self._put(db, approval)
+        db["untold"].insert({"approval": approval.id}, replace=True)
+
+    def _tell(self, approval: Approval) -> None:
+        """Say how an approval ended, once that is on the disk. A disk that takes no mark makes it be told twice."""
+        late = approval.state is ApprovalState.TIMED_OUT
+        self.ctx.emit("approval.timed_out" if late else "approval.responded", approval.id, notice(approval))
+        try:
+            with self.store.write() as db:
+                db.execute("delete from untold where approval = ?", [approval.id])
+        except StoreFailed as error:
+            self.did = f"told of {approval.id}, but could not note it: {error.message}"
+
+    def _tell_untold(self) -> None:
+        """What a crash kept from being told."""
+        with self.store.read() as db:
+            found = rows(db, "select * from approvals where id in (select approval from untold) order by requested_at")
+        for row in found:
+            self._tell(approval_of(row))
 
     # ---- audit and policy ---------------------------------------------------------------------------
 

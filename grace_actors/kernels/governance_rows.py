@@ -31,7 +31,8 @@ migrations = schema(
                 environment text not null, reason text not null, approval text not null
             )""",
             "create index audit_by_action on audit (action, number)",
-        )
+        ),
+        "notices": ("create table untold (approval text primary key)",),
     },
 )
 
@@ -47,9 +48,21 @@ def approval_of(row: Data) -> Approval:
 
 
 def shown(approval: Approval) -> Data:
-    """An approval as an answer, with readable times."""
+    """An approval as an answer, with its subject and readable times."""
     times = {"requested": moment(approval.requested_at), "expires": moment(approval.expires_at)}
-    return asdict(approval) | {"state": approval.state.value, "context": dict(approval.context)} | times
+    known = asdict(approval) | {"state": approval.state.value, "context": dict(approval.context)}
+    return known | {"subject": approval.subject} | times
+
+
+def question_notice(approval: Approval) -> Data:
+    """What the event about a new approval carries."""
+    return {key: getattr(approval, key) for key in ("action", "actor", "subject", "risk", "reason", "expires_at")}
+
+
+def notice(approval: Approval) -> Data:
+    """What an event about an approval that has ended carries."""
+    told = {"state": approval.state.value, "by": approval.decided_by, "action": approval.action}
+    return told | {key: getattr(approval, key) for key in ("subject", "actor", "note")} | {"approval": approval.id}
 
 
 def rule_data(rule: Rule) -> Data:

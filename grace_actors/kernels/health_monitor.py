@@ -8,6 +8,7 @@ Invariant: only an incarnation that is said to run is suspected, and a suspicion
 from __future__ import annotations
 
 import difflib
+from collections import OrderedDict
 from typing import Any
 
 from grace_actors.errors import NotFound
@@ -22,12 +23,14 @@ JUDGE_S = 1.0
 RENEW_S = 60.0
 PING_TIMEOUT_S = 5.0
 PINGS_A_ROUND = 10
+MOST_FORMER = 1000
+"""Names whose former incarnation is remembered."""
 _WATCHED_KINDS = ("kernel", "actor")
 _EVENTS = ("child.started", "child.exited")
 
 
 class HealthMonitor(Kernel):
-    """Verbs: health, suspicion, tiers, event."""
+    """Verbs: health, suspicion, tiers, history, event."""
 
     emits = ("health.suspected", "health.recovered")
 
@@ -36,6 +39,8 @@ class HealthMonitor(Kernel):
         self._nodes: dict[str, Data] = {}
         self._watched: dict[str, Watched] = {}
         self._suspected: dict[str, float] = {}
+        self._former: OrderedDict[str, Data] = OrderedDict()
+        """The history of the last incarnation that ended, by name: who died is asked about afterwards."""
         self._next = 0
         self._tree_at: float | None = None
         self._is_judging = False
@@ -98,6 +103,11 @@ class HealthMonitor(Kernel):
 
     def _drop(self, name: str) -> None:
         """This incarnation is over; its successor begins without a history or a suspicion."""
+        if name in self._watched:
+            self._former[name] = self._incarnation(name) | {"ended_at": self.ctx.wall()}
+            self._former.move_to_end(name)
+            if len(self._former) > MOST_FORMER:
+                self._former.popitem(last=False)
         self._watched.pop(name, None)
         if self._suspected.pop(name, None) is not None:
             self.ctx.emit("health.recovered", name, {"how": "replaced"})
@@ -116,12 +126,13 @@ class HealthMonitor(Kernel):
     def _ping(self, name: str) -> None:
         sent_at, generation = self.ctx.now(), self._nodes[name]["generation"]
         watched = self._watched.setdefault(name, Watched(generation))
-        watched.asked(sent_at)
+        ping = watched.asked(sent_at, self.ctx.wall())
 
         def on_answer(answer: Answer) -> None:
             if self._watched.get(name) is not watched:
                 return  # another incarnation by now
             if answer.ok:
+                ping.answer_s = self.ctx.now() - sent_at
                 watched.answered(self.ctx.now(), sent_at)
                 self._heard(name)
             else:
@@ -170,8 +181,7 @@ class HealthMonitor(Kernel):
         if not name:
             return {"age_s": self._age(), "names": [self._health(each) for each in self._nodes]}
         if name not in self._nodes:
-            near = difflib.get_close_matches(name, self._nodes, n=1)
-            raise NotFound(f"health: {name!r} is not watched", hint=f"did you mean {near[0]!r}?" if near else "")
+            raise self._not_watched("health", name)
         return self._health(name)
 
     def do_suspicion(self, request: Request) -> Data:
@@ -184,6 +194,35 @@ class HealthMonitor(Kernel):
         found = {tier: self._tier(tier) for tier in TIERS}
         others = [node for node in self._nodes.values() if node["tier"] not in TIERS]
         return {"age_s": self._age(), "tiers": found | ({"other": self._summary(others)} if others else {})}
+
+    def do_history(self, request: Request) -> Data:
+        """The last pings of `name`: of the incarnation that runs and of the one before it, the newest first."""
+        name = text(request, "name", max_chars=200)
+        if name not in self._nodes and name not in self._watched and name not in self._former:
+            raise self._not_watched("history", name)
+        running = [self._incarnation(name)] if name in self._watched else []
+        former = [self._former[name]] if name in self._former else []
+        return {"name": name, "suspect_level": SUSPECT_LEVEL, "incarnations": running + former}
+
+    def _incarnation(self, name: str) -> Data:
+        """Plain data, so that it does not change any more once it is kept."""
+        watched = self._watched[name]
+        pings = [
+            {"at": ping.at, "answer_ms": None if ping.answer_s is None else round(ping.answer_s * 1000, 2)}
+            for ping in watched.history
+        ]
+        return {
+            "generation": watched.generation,
+            "ended_at": None,
+            "level": round(watched.level(self.ctx.now()), 3),
+            "suspected": name in self._suspected,
+            "misses": watched.misses,
+            "pings": pings,
+        }
+
+    def _not_watched(self, verb: str, name: str) -> NotFound:
+        near = difflib.get_close_matches(name, self._nodes, n=1)
+        return NotFound(f"{verb}: {name!r} is not watched", hint=f"did you mean {near[0]!r}?" if near else "")
 
     def _tier(self, tier: str) -> Data:
         return self._summary([node for node in self._nodes.values() if node["tier"] == tier])

@@ -3,7 +3,7 @@
 Score = criticality (40 for a critical kernel, 20 for one of the repair pair, 10 otherwise) + kind (how sure it is that
 nothing runs) + recurrence (5 for each doubling, at most 25) + age (1 for each two minutes it is open, at most 15).
 So a critical kernel that is down beats anything that flickers, and nothing waits for ever. Pure.
-An incident that has recovered still matters while it keeps coming back; it scores no points for kind and age.
+An incident that is healed still matters while it keeps coming back; it scores no points for kind and age.
 Invariant: more failures, or more waiting, never lower a score.
 """
 
@@ -26,6 +26,8 @@ PATIENCE_S = 10.0
 """A restart takes milliseconds: what is still down after this does not come back by itself."""
 RECURRING = 3
 FLAPPING_S = 600.0
+
+HEALED = "healed"
 
 
 class Step(StrEnum):
@@ -73,17 +75,17 @@ class Impact:
 
 
 def is_due(incident: Data, now: float) -> bool:
-    """Open, or recovered but coming back: three failures, the last within ten minutes."""
-    if incident["state"] == "open":
+    """Not healed, or healed but coming back: three failures, the last within ten minutes."""
+    if incident["state"] != HEALED:
         return True
     comes_back = int(incident["count"]) >= RECURRING and now - float(incident["last_at"]) <= FLAPPING_S
-    return bool(incident["state"] == "recovered" and comes_back)
+    return bool(comes_back)
 
 
 def impact_of(incident: Data, critical: Collection[str], now: float) -> Impact:
     """Score one incident as self_healing lists them. `now` is Unix time in seconds."""
     kernel, kind, times = incident["kernel"], incident["kind"], max(1, int(incident["count"]))
-    is_open = incident["state"] == "open"
+    is_open = incident["state"] != HEALED
     open_s = max(0.0, now - float(incident["failed_at"])) if is_open else 0.0
     parts = {
         "criticality": _criticality(kernel, critical),

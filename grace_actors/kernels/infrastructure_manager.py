@@ -1,7 +1,8 @@
 """Watches what the host and Grace's own processes use: CPU, memory, disk, load, descriptors.
 
 A sample is taken every 30 s and on demand, kept for an hour, and compared with limits; crossing a limit in either
-direction is an event. It must not act on pressure: shedding load belongs to a supervisor's policy.
+direction is an event. It must not act on pressure: shedding load belongs to a supervisor's policy. It also hosts the
+keeper of snapshot sets, for it is there in every tree that is worth keeping.
 Invariant: every figure it answers was measured, and carries the time of its measurement.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 
 import psutil
 
+from grace_actors.hygiene.keeper import EVENTS, Keeper
 from grace_actors.kernel import Check, Kernel, Request
 from grace_actors.kernels.arguments import whole_or
 from grace_actors.kernels.host_sample import (
@@ -32,9 +34,11 @@ SHORTEST_GAP_S = 1.0
 
 
 class InfrastructureManager(Kernel):
-    """Verbs: sample, history, processes, host, pressure."""
+    """Config: snapshot_interval, snapshot_keep, snapshot_max_age, snapshot_min_free_mb. Verbs: sample, history,
+    processes, host, pressure; snapshot_sets, take_snapshot_set, verify_snapshot_set, restore_part,
+    accept_artefacts."""
 
-    emits = ("host.pressured", "host.relieved")
+    emits = ("host.pressured", "host.relieved", *EVENTS)
 
     def setup(self) -> None:
         self.samples: deque[HostSample] = deque(maxlen=KEPT)
@@ -45,6 +49,7 @@ class InfrastructureManager(Kernel):
         self._root = tree_root()
         self._take_host()
         self.ctx.every(SAMPLE_S, self._take)
+        self._keeper = Keeper(self.ctx, self._note_keeper)
 
     def ready(self) -> list[Check]:
         last = self.samples[-1]
@@ -86,6 +91,37 @@ class InfrastructureManager(Kernel):
         found = [pressure.as_data() for pressure in pressures(last)]
         return {"at": last.at, "pressed": bool(found), "resources": found}
 
+    # ---- snapshot sets ------------------------------------------------------------------------------
+
+    def do_snapshot_sets(self, request: Request) -> Any:
+        """The sets of snapshots, newest first: validity, age, size and parts."""
+        return self._keeper.list_sets(request)
+
+    def do_take_snapshot_set(self, request: Request) -> Any:
+        """Take a set now."""
+        return self._keeper.take(request)
+
+    def do_verify_snapshot_set(self, request: Request) -> Any:
+        """Read the set `id` back and compare every checksum."""
+        return self._keeper.verify(request)
+
+    def do_restore_part(self, request: Request) -> Any:
+        """Put the `part` of a `set` back; `force`: also what is sound in a log."""
+        return self._keeper.restore(request)
+
+    def do_accept_artefacts(self, request: Request) -> Any:
+        """Take what is in `artefacts` now as good: writes its manifest and keeps copies."""
+        return self._keeper.accept(request)
+
+    def do_event(self, request: Request) -> None:
+        """Take an event: the end of the boot is when the first set is taken."""
+        self._keeper.event(str(request.args.get("type", "")))
+
+    def _note_keeper(self) -> None:
+        self.degraded = list(self._keeper.degraded)
+
+    # ---- figures ------------------------------------------------------------------------------------
+
     def metrics(self) -> dict[str, float]:
         last = self.samples[-1]
         figures = {"host_memory_percent": last.memory_percent, "host_disk_percent": last.disk_percent}
@@ -94,7 +130,7 @@ class InfrastructureManager(Kernel):
         if self.processes:
             figures["tree_processes"] = float(len(self.processes))
             figures["tree_memory_mb"] = round(sum(process.memory_mb for process in self.processes), 1)
-        return figures
+        return figures | self._keeper.metrics()
 
     def _take_host(self) -> None:
         first = not self.samples

@@ -14,6 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from grace_actors.kernels.overrides import FILE
+
+OVERRIDES = Path(FILE)
 BINARIES = ("git", "python3")
 
 
@@ -26,8 +29,10 @@ class Baseline:
 
 
 def config_digests(directory: Path) -> dict[str, str]:
-    """SHA-256 of every YAML file of a directory, by file name; a file that cannot be read counts as such."""
-    return {path.name: _digest(path) for path in sorted(directory.glob("*.y*ml")) if path.is_file()}
+    """SHA-256 of every YAML file of a directory, by file name; a file that cannot be read counts as such. The
+    overrides are left out: Grace changes them itself, each with an event."""
+    files = [path for path in sorted(directory.glob("*.y*ml")) if path.is_file() and path.name != OVERRIDES.name]
+    return {path.name: _digest(path) for path in files}
 
 
 def package_versions(names: Sequence[str]) -> dict[str, str]:

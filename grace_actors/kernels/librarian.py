@@ -66,10 +66,13 @@ class Librarian(Kernel):
 
     def _index_works(self) -> Check:
         try:
+            found = self.store.index_works()
             totals = self.index.totals()
             self.index.search("probe", 1)
         except GraceError as error:
             return Check(name="index_works", ok=False, detail=error.message)
+        if not found.ok:
+            return found
         return Check(name="index_works", ok=True, detail=f"{totals['documents']} documents, {totals['chunks']} chunks")
 
     # ---- the inbox ----------------------------------------------------------------------------------

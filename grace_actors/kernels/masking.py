@@ -13,15 +13,15 @@ MASK = "***"
 _SHAPES = (
     (
         re.compile(
-            r"(?i)\b([\w.-]*(?:password|passwd|secret|token|api[_-]?key|private[_-]?key)[\w.-]*\s*[=:]\s*)"
+            r"(?i)((?:password|passwd|secret|token|api[_-]?key|private[_-]?key)[\w.-]{0,80}\s{0,80}[=:]\s*)"
             r"(\"[^\"]*\"|'[^']*'|[^\s,;&]+)"
         ),
         rf"\1{MASK}",
     ),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w+/.=~-]{8,}"), rf"\1 {MASK}"),
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+@", re.IGNORECASE), rf"\1{MASK}@"),
+    (re.compile(r"([a-z0-9]://[^\s/:@]{0,200}:)[^\s/@]{1,500}@", re.IGNORECASE), rf"\1{MASK}@"),
     (re.compile(r"\b(?:sk|pk|ghp|gho|ghs|xox[abp]|AKIA)[-_A-Za-z0-9]{12,}\b"), MASK),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), MASK),
+    (re.compile(r"\beyJ[\w-]{8,2000}\.[\w-]{8,8000}\.[\w-]*"), MASK),
 )
 
 

@@ -60,7 +60,7 @@ class MemoryFusion(Kernel):
         signer = self.artifacts.signer
         seals = (signer.check(signer.sign(b"probe"), b"probe"), signer.check(signer.sign(b"probe"), b"other"))
         signing = Check(name="signing_works", ok=seals == (Seal.VALID, Seal.FALSE), detail=f"key {signer.key_id}")
-        return [self.store.writable(), signing]
+        return [self.store.writable(), self.store.index_works(), signing]
 
     # ---- snapshots ----------------------------------------------------------------------------------
 

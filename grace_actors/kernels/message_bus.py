@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from grace_actors.errors import GraceError, Refused, StoreFailed
-from grace_actors.kernel import LATER, Answer, Check, Data, Kernel, Request, Timer
+from grace_actors.kernel import LATER, Answer, Check, Data, Request, Timer
 from grace_actors.kernels.arguments import flag, number_or, text, text_or, whole_or
 from grace_actors.kernels.bus import probe
 from grace_actors.kernels.bus.access import DEFAULT_TABLE, Acl, Bucket
@@ -21,19 +21,17 @@ from grace_actors.kernels.bus.durable import MIGRATIONS, PRUNE_MOST, BusStore, S
 from grace_actors.kernels.bus.intake import Intake
 from grace_actors.kernels.bus.message import BoundedQueue, Feed, Message
 from grace_actors.kernels.bus.router import Router
+from grace_actors.kernels.bus.rules import ACL_CHANGED, AclVerbs
 from grace_actors.kernels.bus.topics import checked_pattern, matches
 from grace_actors.stores.sqlite import EVENTS, Store
 
 GROUP_S = 0.002
 GROUP_MOST = 256
 OFFSETS_S = 0.02
-TIDY_S = 5.0
-PRUNE_AGAIN_S = 0.1
-BACKUP_S = 300.0
+TIDY_S, PRUNE_AGAIN_S, BACKUP_S = 5.0, 0.1, 300.0
 RECOGNISE_IDS_S = 600.0
 """How long a repeated publish with the same id is answered as a duplicate."""
-QUEUE_MOST = 1000
-DEAD_KEPT = 1000
+QUEUE_MOST, DEAD_KEPT = 1000, 1000
 BACKLOG_MOST = 200_000
 BOOT_RATE_LIMIT = 50.0
 DELIVERY_TIMEOUT_S = 5.0
@@ -41,13 +39,14 @@ WINDOW = 8
 DURABLE_TOPICS = ("event.incident", "event.emergency", "incident.#", "task.enqueue", "approval.#")
 
 
-class MessageBus(Kernel):
-    """Verbs: publish, subscribe, unsubscribe, declare, topics, stats, dead_letters, open, drain. Config: acl,
+class MessageBus(AclVerbs):
+    """Verbs: publish, subscribe, unsubscribe, declare, topics, stats, acl, dead_letters, open, drain. Config: acl,
     durable, boot_rate_limit (0: none), queue_size, window, durable_window, backlog, delivery_timeout.
     A subscriber is asked `deliver` and must recognise ids: a message may come twice."""
 
     emits = (
         "message_bus.acl_violation",
+        ACL_CHANGED,
         "message_bus.opened",
         "message_bus.message_dropped",
         "message_bus.message_died",
@@ -59,6 +58,7 @@ class MessageBus(Kernel):
         rate = float(config.get("boot_rate_limit", BOOT_RATE_LIMIT))
         boot = Bucket(rate, self.ctx.now()) if rate > 0 else None
         self.intake = Intake(Acl(dict(config.get("acl", DEFAULT_TABLE))), boot, self._violated)
+        self.apply_rules()
         self._timeout_s = float(config.get("delivery_timeout", DELIVERY_TIMEOUT_S))
         self._window, self._durable_window = int(config.get("window", WINDOW)), int(config.get("durable_window", 1))
         self._backlog_most = int(config.get("backlog", BACKLOG_MOST))
@@ -86,7 +86,7 @@ class MessageBus(Kernel):
 
     def ready(self) -> list[Check]:
         queue = Check(name="queue_operational", ok=probe.works(), detail=f"{self.router.depth()} messages wait")
-        return [queue, self._acl_loaded(), self.store.store.writable()]
+        return [queue, self.acl_loaded(), self.store.store.writable()]
 
     # ---- publishing ---------------------------------------------------------------------------------
 
@@ -372,10 +372,6 @@ class MessageBus(Kernel):
             self.store.store.backup_if_changed()
         except StoreFailed as error:
             self.degraded = [error.message]
-
-    def _acl_loaded(self) -> Check:
-        stranger = all(not self.intake.acl.allows(topic, "a stranger") for topic in self.intake.acl.table)
-        return Check(name="acl_loaded", ok=stranger, detail=f"{len(self.intake.acl.table)} restricted topics")
 
     def metrics(self) -> dict[str, float]:
         return {

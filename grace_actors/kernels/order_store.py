@@ -1,18 +1,21 @@
 """Keeps work orders and every move they made.
 
 It must not know who does the work. Invariant: the state of an order is the target of its last move, both written in
-one transaction, and every move is legal by the table in `work_orders`.
+one transaction, every move is legal by the table in `work_orders`, and a key has one order. A move is remembered as
+untold until `note_told`, so that what a crash kept from being told is told after it.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from grace_actors.errors import NotFound, Refused
 from grace_actors.kernel import Data
 from grace_actors.kernels.rows import as_json, count, dated_id, moment, rows, schema, unpacked
-from grace_actors.kernels.work_orders import ACTIVE, MAX_PARALLEL, OrderState, OrderType, check_move, path_to
+from grace_actors.kernels.work_orders import ACTIVE, MAX_PARALLEL, MOVES, OrderState, OrderType, check_move, path_to
 from grace_actors.stores.sqlite import Store
 
 migrations = schema(
@@ -34,11 +37,36 @@ migrations = schema(
                 before text not null, after text not null, by text not null, note text not null
             )""",
             "create index moves_by_order on moves (work_order, number)",
-        )
+        ),
+        "keys_and_notices": (
+            "alter table orders add column key text not null default ''",
+            "create unique index orders_by_key on orders (key) where key != ''",
+            "create index orders_by_incident on orders (incident)",
+            "alter table moves add column told integer not null default 1",
+            "create index moves_untold on moves (told) where told = 0",
+        ),
     },
 )
 
 _ACTIVE_SQL = ", ".join(f"'{state.value}'" for state in ACTIVE)
+_SCAN = OrderType.SYNTAX_SCAN.value
+_UNSET: Data = {
+    "self_healing_run_id": "",
+    "playbook_id": "",
+    "incident": "",
+    "estimated_complexity": "medium",
+    "key": "",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Untold:
+    """What a crash may have kept from being told: the order as it is, and the note of its last move."""
+
+    order: Data
+    is_new: bool
+    has_moved: bool
+    note: str
 
 
 class Orders:
@@ -47,36 +75,59 @@ class Orders:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def create(self, order: Data, *, at: float, by: str) -> Data:
-        """A new order in the queue. `order` has type, description, priority, rank and what else is known."""
-        known = {"self_healing_run_id": "", "playbook_id": "", "incident": "", "estimated_complexity": "medium"} | order
+    def create(self, order: Data, *, at: float, by: str) -> tuple[Data, bool]:
+        """A new order in the queue and True; or the order that has the same key and False. `order` has type,
+        description, priority, rank and what else is known."""
         fresh = {"status": OrderState.QUEUED.value, "assigned_agent": "", "error": "", "created_by": by}
         times = {"created_at": at, "updated_at": at, "started_at": None, "completed_at": None}
-        row: Data = known | fresh | times | {"patch_result": "null"}
+        row: Data = _UNSET | order | fresh | times | {"patch_result": "null"}
         row["context"] = as_json(row.get("context") or {}, "create: context")
         with self._store.write() as db:
+            same = rows(db, "select * from orders where key = ? and key != ''", [row["key"]])
+            if same:
+                return shown(same[0]), False
             row["id"] = dated_id(db, "orders", "wo", at)
             db["orders"].insert(row)
             self._note(db, row["id"], "", OrderState.QUEUED.value, at, by, "created")
-        return shown(row)
+        return shown(row), True
+
+    def take(self, id: str, agent: str, *, at: float, note: str) -> Data:
+        """Put a queued order into the hands of an agent, in one transaction. Raises Refused when it is not in the
+        queue, and when five orders are active already; NotFound."""
+        path = [OrderState.ASSIGNED, OrderState.IN_PROGRESS]
+        return self._walk(id, lambda _: path, at=at, by=agent, note=note, values={"assigned_agent": agent})
 
     def move(self, id: str, after: OrderState, *, at: float, by: str, note: str = "", **values: Any) -> Data:
         """One legal move. Raises Refused for another, and when five orders are active already; NotFound."""
-        return self._walk(id, [after], at=at, by=by, note=note, values=values)
+        return self._walk(id, lambda _: [after], at=at, by=by, note=note, values=values)
 
     def finish(self, id: str, after: OrderState, *, at: float, by: str, note: str = "", **values: Any) -> Data:
         """Through testing to `completed` or `failed`, whatever came before, in one transaction. Raises Refused when
         it is finished already; NotFound."""
-        before = OrderState(self.get(id)["status"])
-        path = [] if before is OrderState.TESTING else path_to(before, OrderState.TESTING)
-        return self._walk(id, [*path, after], at=at, by=by, note=note, values=values)
 
-    def _walk(self, id: str, path: list[OrderState], *, at: float, by: str, note: str, values: Data) -> Data:
+        def path(before: OrderState) -> list[OrderState]:
+            tested = OrderState.TESTING
+            return [*([] if before is tested else path_to(before, tested)), after]
+
+        return self._walk(id, path, at=at, by=by, note=note, values=values)
+
+    def _walk(
+        self,
+        id: str,
+        path_from: Callable[[OrderState], list[OrderState]],
+        *,
+        at: float,
+        by: str,
+        note: str,
+        values: Data,
+    ) -> Data:
         with self._store.write() as db:
             row = _one(db, id)
+            _check_not_final(db, row)
+            path = path_from(OrderState(row["status"]))
             for after in path:
                 before = OrderState(row["status"])
-                check_move(before, after)
+                _check_move(row, before, after)
                 self._check_room(db, before, after, final=path[-1])
                 row["status"] = after.value
                 if after is OrderState.IN_PROGRESS and row["started_at"] is None:
@@ -99,8 +150,28 @@ class Orders:
             raise Refused(f"{active} work orders are active, the most there may be", hint="finish or fail one first")
 
     def _note(self, db: Any, id: str, before: str, after: str, at: float, by: str, note: str) -> None:
-        move = {"work_order": id, "at": at, "before": before, "after": after, "by": by, "note": note}
+        move = {"work_order": id, "at": at, "before": before, "after": after, "by": by, "note": note, "told": 0}
         db["moves"].insert(move)
+
+    def untold(self) -> list[Untold]:
+        """Orders with moves that nobody may have heard of, in the order they happened."""
+        sql = """select work_order, min(before = '') only_new, max(before = '') is_new from moves where told = 0
+                 group by 1 order by min(number)"""
+        with self._store.read() as db:
+            return [
+                Untold(
+                    order=shown(_one(db, row["work_order"])),
+                    is_new=bool(row["is_new"]),
+                    has_moved=not row["only_new"],
+                    note=_last_move(db, row["work_order"])["note"],
+                )
+                for row in rows(db, sql)
+            ]
+
+    def note_told(self, id: str) -> None:
+        """Everything about the order has been told."""
+        with self._store.write() as db:
+            db.execute("update moves set told = 1 where work_order = ? and told = 0", [id])
 
     def get(self, id: str) -> Data:
         """One order. Raises NotFound."""
@@ -121,34 +192,62 @@ class Orders:
             found = rows(db, sql)
         return shown(found[0]) if found else None
 
-    def list(self, *, status: str = "", type: str = "", run: str = "", limit: int = 50) -> list[Data]:
-        """Orders in the order of work: active and queued ones by priority, then the finished, newest first."""
-        sql = """select * from orders where ? in ('', status) and ? in ('', type) and ? in ('', self_healing_run_id)
+    def list(
+        self, *, status: str = "", type: str = "", run: str = "", incident: str = "", limit: int = 50
+    ) -> list[Data]:
+        """Orders in the order of work: active and queued ones by priority, then the finished, newest first. Scans
+        only when their type is asked for."""
+        sql = """select * from orders where ? in ('', status) and (? = type or (? = '' and type != 'syntax_scan'))
+                 and ? in ('', self_healing_run_id) and ? in ('', incident)
                  order by status in ('completed', 'failed'), case when completed_at is null then -rank else 0 end,
                  coalesce(-completed_at, created_at), id limit ?"""
         with self._store.read() as db:
-            return [shown(row) for row in rows(db, sql, [status, type, run, limit])]
+            return [shown(row) for row in rows(db, sql, [status, type, type, run, incident, limit])]
 
     def last_scan(self) -> Data | None:
         """The last finished syntax scan."""
         sql = "select * from orders where type = ? and status = 'completed' order by completed_at desc limit 1"
         with self._store.read() as db:
-            found = rows(db, sql, [OrderType.SYNTAX_SCAN.value])
+            found = rows(db, sql, [_SCAN])
         return shown(found[0]) if found else None
 
     def stats(self) -> Data:
-        """Counts by state and the mean time from creation to completion of patches, in minutes (None if none)."""
+        """Counts by state, and the mean time from creation to completion in minutes (None if none). Scans, which are
+        nobody's work, are not counted."""
         with self._store.read() as db:
-            states = {row["k"]: row["n"] for row in rows(db, "select status k, count(*) n from orders group by 1")}
+            sql = "select status k, count(*) n from orders where type != ? group by 1"
+            states = {row["k"]: row["n"] for row in rows(db, sql, [_SCAN])}
             sql = """select avg(completed_at - created_at) / 60 m from orders
-                     where status = 'completed' and type != 'syntax_scan'"""
-            mean = rows(db, sql)[0]["m"]
+                     where status = 'completed' and type != ?"""
+            mean = rows(db, sql, [_SCAN])[0]["m"]
         counts = {state.value: states.get(state.value, 0) for state in OrderState}
         return {
             "total_work_orders": sum(states.values()),
             **counts,
             "average_patch_time_minutes": None if mean is None else round(mean, 2),
         }
+
+
+def _check_not_final(db: Any, row: Data) -> None:
+    if not MOVES[OrderState(row["status"])]:
+        last = _last_move(db, row["id"])
+        note = f": {last['note']}" if last["note"] else ""
+        raise Refused(
+            f"{row['id']} is {row['status']} already, by {last['by']} at {moment(last['at'])}{note}",
+            hint="that is final; what is still wrong needs a new order",
+        )
+
+
+def _check_move(row: Data, before: OrderState, after: OrderState) -> None:
+    try:
+        check_move(before, after)
+    except Refused as error:
+        agent = f" by {row['assigned_agent']}" if row["assigned_agent"] else ""
+        raise Refused(f"{row['id']} is {before.value}{agent}: {error.message}", hint=error.hint) from None
+
+
+def _last_move(db: Any, id: str) -> Data:
+    return rows(db, "select * from moves where work_order = ? order by number desc limit 1", [id])[0]
 
 
 def _one(db: Any, id: str) -> Data:

@@ -7,6 +7,7 @@ Invariant: with a damaged key file nothing stored is changed, and redaction by s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from grace_actors.stores.sqlite import EVENTS, Store
 NAME_CHARS = 200
 VALUE_CHARS = 64 * 1024
 TEXT_CHARS = 500_000
+TEXTS = 10_000
 OPERATORS = ("console",)
 BACKUP_S = 300.0
 PROBE = "a text that is encrypted and decrypted in the self-test"
@@ -199,7 +201,7 @@ class SecretManager(Kernel):
 
     def do_rotate(self, request: Request) -> Any:
         """Make a new key and encrypt everything with it; the old key is dropped only after that is stored."""
-        if request.sender not in self._operators and request.sender not in ("scheduler", "governance"):
+        if request.sender not in self._operators and request.sender not in ("scheduler", "governance", "self_healing"):
             self._deny(request, "*", "rotate")
         keys = self._usable()
         if self.degraded:
@@ -240,18 +242,43 @@ class SecretManager(Kernel):
     # ---- texts --------------------------------------------------------------------------------------
 
     def do_redact(self, request: Request) -> Any:
-        """`text` without known values and without what looks like a secret; `redacted` counts them by kind."""
-        given = need(request, "text", str)
-        if len(given) > TEXT_CHARS:
-            raise Refused(f"redact: the text has {len(given)} characters", hint=f"at most {TEXT_CHARS}; send parts")
-        clean, found = self._redactor.redact(given)
-        kinds: dict[str, int] = {}
-        for one in found:
-            kinds[one.kind] = kinds.get(one.kind, 0) + 1
-        self._redacted += len(found)
-        if found:
-            self.did = f"redacted {len(found)} secrets from a text of {request.sender or 'an unnamed sender'}"
-        return {"text": clean, "count": len(found), "redacted": kinds}
+        """`text` or `texts` without known values and without what looks like a secret; `redacted` counts them by
+        kind. For `texts`, `complete` says whether every value that is stored was known."""
+        if "texts" in request.args:
+            complete = self._knows_all()
+            clean, counts = self._redact(request, need(request, "texts", list))
+            return {"texts": clean, "complete": complete, **counts}
+        clean, counts = self._redact(request, [need(request, "text", str)])
+        return {"text": clean[0], **counts}
+
+    def _redact(self, request: Request, given: list[Any]) -> tuple[list[str], dict[str, Any]]:
+        if not all(isinstance(each, str) for each in given):
+            raise Refused("redact: texts must be a list of texts")
+        chars = sum(map(len, given))
+        if chars > TEXT_CHARS or len(given) > TEXTS:
+            what = f"{len(given)} texts have" if len(given) != 1 else "the text has"
+            raise Refused(
+                f"redact: {what} {chars} characters",
+                hint=f"at most {TEXT_CHARS} characters in {TEXTS} texts; send parts",
+            )
+        clean, kinds = [], Counter[str]()
+        for each in given:
+            redacted, found = self._redactor.redact(each)
+            clean.append(redacted)
+            kinds.update(one.kind for one in found)
+        count = kinds.total()
+        self._redacted += count
+        if count:
+            self.did = f"redacted {count} secrets from a text of {request.sender or 'an unnamed sender'}"
+        return clean, {"count": count, "redacted": dict(kinds)}
+
+    def _knows_all(self) -> bool:
+        """Whether every stored value is known; unusable keys are tried again, they may be back."""
+        try:
+            self._usable()
+        except KeysUnusable as error:
+            self.did = f"redacted by shape alone: {error.message}"
+        return not self.degraded
 
     def do_scan(self, request: Request) -> Any:
         """Where secrets are in `text`, or in the files of `paths` (relative to the home): path, line, column, kind."""

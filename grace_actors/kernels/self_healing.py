@@ -1,72 +1,98 @@
-"""Records what goes wrong as incidents, measures how long recovery takes, and runs playbooks on request.
+"""Turns failures into incidents and has them repaired; runs playbooks on request.
 
-Failures arrive as reports of other actors and as events of the supervision tree; one that repeats is one incident.
-Details are stored only after the secret manager has redacted them. It restarts nothing on its own account: that is
-the supervisors' work. Invariant: a failure that was accepted is on the disk before it is answered.
+Failures arrive as events of the log and as reports of other actors. Recognition, the choice of a repair and its
+verification are in `playbooks`; here they meet the world. Kernels are started and held through their supervisors only.
+Invariant: a failure that was accepted is on the disk before it is answered, and no event of the log counts twice.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
-from grace_actors.errors import StoreFailed
-from grace_actors.healing import journal, run_store
-from grace_actors.healing.verbs import PlaybookVerbs
-from grace_actors.kernel import Answer, Check, Request
-from grace_actors.kernels.arguments import choice as choice_of
-from grace_actors.kernels.arguments import number_or, text, text_or, whole_or
-from grace_actors.kernels.incident_store import TABLES, WITHHELD, Incidents, IncidentState, shown
+from grace_actors.errors import Refused, StoreFailed
+from grace_actors.healing import intake, journal, run_store
+from grace_actors.healing.casework import KEPT, Casework
+from grace_actors.healing.config_history import ConfigHistory
+from grace_actors.healing.diagnostics import Diagnostics
+from grace_actors.healing.incident_rows import CASES, TABLES, Incidents
+from grace_actors.healing.incident_verbs import IncidentVerbs
+from grace_actors.healing.intake import Seen
+from grace_actors.healing.knowing import Knowing
+from grace_actors.healing.outbox import Outbox
+from grace_actors.healing.patches import NOTICE
+from grace_actors.healing.performing import Performing
+from grace_actors.healing.redaction import Redaction, masked_data
+from grace_actors.kernel import Check, Data, Request
+from grace_actors.kernels.arguments import number_or, text, text_or
 from grace_actors.kernels.masking import masked
 from grace_actors.kernels.rows import schema
 from grace_actors.kernels.tree_events import EventFeed, TreeEvent
 from grace_actors.stores.sqlite import EVENTS, Store
+from playbooks.incidents.choice import Candidate, candidates_of
+from playbooks.matching import TriggerEvent
+from supervisors.durations import parse_duration
 
-EVENT_TYPES = (
-    *("child.exited", "child.hung", "child.start_failed", "child.started"),
-    *("supervisor.gave_up", "supervisor.started"),
-)
-migrations = schema("incidents", {**TABLES, **run_store.TABLES})
-KIND_OF_EVENT = {"child.hung": "hung", "child.start_failed": "start_failed"}
-RECOVERY_EVENTS = ("child.started", "supervisor.started")
-RETRY_S = 30.0
-MAX_WAITING_DETAILS = 50
-MAX_DETAIL_CHARS = 20_000
+APPROVAL_NOTICES = ("approval.responded", "approval.timed_out")
+ALWAYS = (*intake.TREE_EVENTS, *APPROVAL_NOTICES, NOTICE)
+migrations = schema("incidents", {**TABLES, **run_store.TABLES, **CASES})
+LOOK_S = 30.0
+SETTLE_S = 0.25
+MAX_COLLECTIONS = 5
+"""Diagnostics under way at once; in a storm the rest does without."""
 
 
-class SelfHealing(PlaybookVerbs):
-    """Verbs: report, incidents, incident, resolve, stats, event, and those of playbooks and runs."""
+class SelfHealing(IncidentVerbs):
+    """Verbs: report, incidents, incident, resolve, why, healing, stats, event, and those of playbooks and runs.
+    Config: `settle` (how long a signature must stay away), `confirm` (ask before a repair that worked once)."""
 
     emits = (
-        *("incident.opened", "incident.recurred", "incident.recovered", "incident.resolved"),
+        *("incident.opened", "incident.recurred", "incident.healed", "incident.failed", "incident.quarantined"),
+        *("incident.resolved", "incident.folded"),
+        *("self_healing.triggered", "self_healing.escalated", "self_healing.patch_applied", "self_healing.completed"),
         *journal.EVENTS,
         *EVENTS,
     )
 
     def setup(self) -> None:
+        settle_s = _settle(self.ctx.config)
         self.store = Store(
             self.ctx.data / "incidents.db", migrations, emit=self.ctx.emit, name=self.ctx.name, wall=self.ctx.wall
         )
         self.incidents = Incidents(self.store)
+        self.outbox = Outbox(self.ctx, self.incidents)
+        self.cases = Casework(self.ctx, self.incidents, self.outbox, settle_s=settle_s)
+        self.config_history = ConfigHistory(self.ctx.home, self.ctx.data / "config")
+        self.diagnostics = Diagnostics(self.ctx, self.config_history)
+        self.redaction = Redaction(self.ctx, self.incidents.set_diagnostics)
+        self._collecting = 0
+        self._folded = 0
+        self._wanted: frozenset[str] = frozenset()
+        self.feed = EventFeed(self.ctx, ALWAYS, self._take, last=self.incidents.last_event, on_page=self.cases.settle)
         self.open_playbooks(self.store)
-        self.waiting: OrderedDict[str, str] = OrderedDict()
-        """Details not yet redacted, by incident: the secret manager may start later than this kernel."""
-        self.feed = EventFeed(
-            self.ctx,
-            EVENT_TYPES,
-            self._take,
-            last=self.incidents.last_event,
-            on_page=self.incidents.remember_event,
-        )
-        self.feed.start()
-        self.did = f"knows {self.incidents.stats()['incidents']} incidents"
-        self.ctx.every(RETRY_S, self._look_after)
+        self.did = f"knows {self.incidents.totals()[0]} incidents"
+        self.ctx.every(LOOK_S, self._look_after)
+
+    def playbooks_read(self) -> None:
+        """Ask for the events that playbooks are started by; the first time, take up the incidents of before."""
+        types = {trigger.type for entry in self.library.entries.values() for trigger in entry.playbook.triggers}
+        self._wanted = frozenset(types)
+        if self.cases.performing is None:
+            confirm = self.ctx.config.get("confirm", True) is not False
+            knowing = Knowing(self.ctx, self.cases, self.library, self.outbox, confirm=confirm)
+            self.cases.performing = Performing(
+                self.ctx, self.cases, self.incidents, self.runs, self.take_up(), self.library, self.patches, knowing
+            )
+            self.cases.start()
+            self.outbox.flush()
+            self.feed.start()
+        self.feed.listen(dict.fromkeys((*ALWAYS, *sorted(types))))
 
     def ready(self) -> list[Check]:
-        known = self.incidents.stats()
+        known, going_on = self.incidents.totals()
         return [
             self.store.writable(),
-            Check(name="incidents_readable", ok=True, detail=f"{known['incidents']} incidents, {known['open']} open"),
+            Check(name="incidents_readable", ok=True, detail=f"{known} incidents, {going_on} go on"),
         ]
 
     def stop(self, reason: str) -> None:
@@ -79,116 +105,135 @@ class SelfHealing(PlaybookVerbs):
         kernel, kind = text(request, "kernel", max_chars=200), text(request, "kind", max_chars=60)
         reason, detail = text(request, "reason"), text_or(request, "detail")
         at = number_or(request, "at", self.ctx.wall(), low=0, high=1e11)
-        return self._record(kernel, kind, reason, detail, at, request.sender)
+        self.take_up()
+        id = self._failed(intake.reported(kernel, kind, reason, detail, at, request.sender))
+        self.cases.settle()
+        if self.cases.problem:
+            raise StoreFailed(self.cases.problem, hint=KEPT)
+        if not id:
+            count = sum(self.cases.counts.values())
+            raise Refused(f"report: {count} incidents are open", hint="it was counted; see: incident list")
+        row = self.cases.row(id)
+        return {"id": id, "count": row["count"], "new": row["count"] == 1, "state": row["state"]}
 
     def do_event(self, request: Request) -> Any:
-        """Take an event of the tree."""
+        """Take an event of the log."""
+        self.take_up()
         self.feed.hint(request)
+        self.cases.settle()
 
     def _take(self, event: TreeEvent) -> None:
-        if event.type in RECOVERY_EVENTS:
-            self._recovered(event)
-        elif event.kind == "hung" and self.incidents.is_open(event.subject, "hung"):
-            return  # the exit of a child whose hang is an incident already
-        elif event.is_abnormal_exit:
-            self._record_event(event, event.kind or "crash", event.reason)
-        elif event.type == "supervisor.gave_up":
-            cause, last_exit = event.data.get("cause", ""), event.data.get("last_exit", "")
-            self._record_event(event, "gave_up", f"{event.reason}: {cause}: {last_exit}")
-        elif event.type in KIND_OF_EVENT:
-            self._record_event(event, KIND_OF_EVENT[event.type], event.reason)
+        """One event; what comes of it is written with the rest of its page."""
+        self.cases.taking(event.seq)
+        self._take_sound(intake.sound(event, self.ctx.wall()))
+        self.cases.taken(event.seq)
 
-    def _record_event(self, event: TreeEvent, kind: str, reason: str) -> None:
-        self._record(event.subject, kind, reason or kind, event.detail, event.at, "tree", event.seq)
+    def _take_sound(self, event: TreeEvent) -> None:
+        if event.type in intake.UP_EVENTS:
+            self.config_history.started(event.subject)
+            self.cases.up(event.subject, event.at)
+        elif event.type in intake.HELD_EVENTS:
+            self._held(event)
+        elif event.type in APPROVAL_NOTICES:
+            self.take_up().heard_of_approval(event.subject)
+            if self.cases.performing is not None:
+                self.cases.performing.heard_of_approval(event.subject)
+        elif event.type == NOTICE:
+            self.patches.heard(event.subject)
+        elif event.type == "child.exited" and event.kind == "hung" and self.cases.is_open(event.subject, "hung"):
+            pass  # the exit of a child whose hang is an incident already
+        elif (found := intake.failure_of(event, self._wanted)) is not None and self._concerns(found):
+            self._failed(found)
+        is_own_exit = event.type == "child.exited" and event.subject == self.ctx.name  # which nothing holds for repair
+        if event.type in self._wanted and (intake.is_good_news(event.type) or is_own_exit):
+            self._run_for(event)
 
-    def _record(self, kernel: str, kind: str, reason: str, detail: str, at: float, by: str, seq: int = 0) -> Any:
-        row, is_new = self.incidents.record(kernel=kernel, kind=kind, reason=reason, at=at, reported_by=by, seq=seq)
-        type = "incident.opened" if is_new else "incident.recurred"
-        self.ctx.emit(type, row["id"], {"kernel": kernel, "kind": kind, "reason": row["reason"], "count": row["count"]})
-        times = "" if row["count"] == 1 else f", {row['count']} times"
-        self.did = f"recorded {row['id']}: {kernel} {kind}{times}: {row['reason']:.80}"
-        if detail and row["detail"] in ("", WITHHELD) and row["id"] not in self.waiting:
-            self._wait_for_redaction(row["id"], detail)
-        return {"id": row["id"], "count": row["count"], "new": is_new, "state": row["state"]}
+    def _held(self, event: TreeEvent) -> None:
+        """What is held without an incident, because a storm left no room for its failure, gets one now. What somebody
+        asked for is no failure."""
+        state, cause = event.type.partition(".")[2], str(event.data.get("cause") or event.reason)
+        told = (event.subject, state, cause, intake.event_of(event), str(event.data.get("signature") or ""))
+        if not self.cases.held(*told) and not event.data.get("by") and self._failed(intake.held(event), is_held=True):
+            self.cases.held(*told)
 
-    def _recovered(self, event: TreeEvent) -> None:
-        for row in self.incidents.recovered(event.subject, event.at, event.seq):
-            data = {"kernel": row["kernel"], "recovery_s": row["recovery_s"], "count": row["count"]}
-            self.ctx.emit("incident.recovered", row["id"], data)
-            self.did = f"{row['kernel']} recovered from {row['id']} after {row['recovery_s']:.2f} s"
+    def _concerns(self, seen: Seen) -> bool:
+        """An event that only playbooks ask for is a failure if it starts one of them."""
+        is_asked_for = seen.event.type in self._wanted and seen.event.type not in intake.TREE_EVENTS
+        return not is_asked_for or seen.data.get("trigger") is not None or bool(self._matching(seen.event))
 
-    # ---- details without secrets ----------------------------------------------------------------------
+    def _matching(self, event: TriggerEvent) -> list[Candidate]:
+        return candidates_of((entry.playbook for entry in self.library.entries.values()), [event])
 
-    def _wait_for_redaction(self, id: str, detail: str) -> None:
-        self.incidents.set_detail(id, WITHHELD)
-        self.waiting[id] = detail[:MAX_DETAIL_CHARS]
-        while len(self.waiting) > MAX_WAITING_DETAILS:
-            self.waiting.popitem(last=False)
-        self._redact(id)
+    def _failed(self, seen: Seen, *, is_held: bool = False) -> str:
+        id, is_new = self.cases.failed(seen, is_held=is_held)
+        if is_new:
+            self._look_into(id, seen)
+        if id:
+            reason = masked(seen.failure.reason[:500])[:80]
+            self.did = f"saw {id}: {seen.failure.kernel} {seen.failure.kind.value}: {reason}"
+        return id
 
-    def _redact(self, id: str) -> None:
-        def on_answer(answer: Answer) -> None:
-            clean = _redacted(answer)
-            if clean is None or id not in self.waiting:
-                return
+    def _run_for(self, event: TreeEvent) -> None:
+        """Playbooks that good news start run without an incident, once for each event however often it is read."""
+        runner, seen = self.take_up(), intake.event_of(event)
+        issue = {**masked_data(dict(seen.issue)), "event": event.seq, "event_at": event.at}
+        for found in self._matching(seen):
+            playbook = self.library.get(found.playbook).playbook
+            if event.seq and self.runs.has_run_for(found.playbook, event.seq, event.at):
+                continue
             try:
-                self.incidents.set_detail(id, masked(clean))
-            except StoreFailed as error:  # it stays waiting and is tried again
-                self.did = f"could not store the detail of {id}: {error.message}"
-                return
-            del self.waiting[id]
+                runner.request(playbook, dict(found.inputs), issue=issue, by=event.type)
+            except Refused as error:
+                self.did = f"could not run {found.playbook} for {event.type}: {error.message}"
 
-        self.ctx.ask("secret_manager", "redact", {"text": self.waiting[id]}, on_answer)
+    # ---- evidence -------------------------------------------------------------------------------------
+
+    def _look_into(self, id: str, seen: Seen) -> None:
+        """Collect the diagnostics of a new incident at once, before a restart changes what there is to see; they are
+        stored without secrets."""
+        if self._collecting >= MAX_COLLECTIONS:
+            self.cases.note(id, f"no diagnostics: {self._collecting} others were being collected", settle=False)
+            return
+        self._collecting += 1
+
+        def done(found: Data) -> None:
+            self._collecting -= 1
+            self.redaction.take(id, found)
+
+        failure = seen.failure
+        known: Data = {"incident": id, "kernel": failure.kernel, "kind": failure.kind.value, "reason": failure.reason}
+        known |= {"detail": failure.detail, "at": seen.at, "generation": seen.generation, "event": seen.data}
+        self.diagnostics.collect(known, done)
 
     def _look_after(self) -> None:
-        """Try again what could not be redacted; say what does not work meanwhile."""
-        withheld = f"details of {len(self.waiting)} incidents are withheld: secret_manager does not redact"
-        reasons = (self.feed.problem, withheld if self.waiting else "", *self.playbook_problems())
+        """Try again what did not work; say what does not work meanwhile."""
+        self.take_up()
+        self.redaction.again()
+        self.outbox.flush()
+        folded = sum(self.cases.folded.values())
+        if folded > self._folded:
+            data = {"count": folded - self._folded, "by": dict(self.cases.folded.most_common(10))}
+            self.ctx.emit("incident.folded", self.ctx.name, data)
+            self._folded = folded
+        reasons = (
+            self.feed.problem,
+            self.cases.problem,
+            self.redaction.problem,
+            self.config_history.problem,
+            *self.playbook_problems(),
+        )
         self.degraded = [reason for reason in reasons if reason]
-        for id in list(self.waiting):
-            self._redact(id)
-
-    # ---- answers --------------------------------------------------------------------------------------
-
-    def do_incidents(self, request: Request) -> Any:
-        """Incidents, the last failed first; `state` (open, recovered, resolved) and `kernel` narrow them."""
-        state = text_or(request, "state")
-        if state:
-            choice_of(request, "state", IncidentState)
-        kernel, limit = text_or(request, "kernel", max_chars=200), whole_or(request, "limit", 50, low=1, high=500)
-        found = [shown(row) for row in self.incidents.list(state=state, kernel=kernel, limit=limit)]
-        return {"incidents": found, "count": len(found)}
-
-    def do_incident(self, request: Request) -> Any:
-        """The incident with `id`."""
-        return shown(self.incidents.get(text(request, "id", max_chars=100)))
-
-    def do_resolve(self, request: Request) -> Any:
-        """Close the incident `id`, with who (`by`) and a `note`. A later failure opens a new one."""
-        id, note = text(request, "id", max_chars=100), text_or(request, "note", max_chars=2000)
-        by = text_or(request, "by", request.sender or "unknown", max_chars=200)
-        row = self.incidents.resolve(id, by=by, note=note, at=self.ctx.wall())
-        self.waiting.pop(id, None)
-        self.ctx.emit("incident.resolved", id, {"kernel": row["kernel"], "by": by})
-        self.did = f"resolved {id} for {by}"
-        return shown(row)
-
-    def do_stats(self, request: Request) -> Any:
-        """Counts by state and kernel, mean and longest time to recovery."""
-        return self.incidents.stats()
 
     def metrics(self) -> dict[str, float]:
-        known = self.incidents.stats()
-        figures = {"incidents_open": float(known["open"]), "incidents_total": float(known["incidents"])}
-        figures["runs_active"] = float(self.active_runs)
-        if known["mean_time_to_recovery_s"] is not None:
-            figures["mean_time_to_recovery_seconds"] = known["mean_time_to_recovery_s"]
-        return figures
+        known = self.figures()
+        names = ("incidents", "failures", "mean_time_to_detect_s", "mean_time_to_heal_s", "zero_touch_rate")
+        figures = {name: float(known[name]) for name in names if known[name] is not None}
+        return figures | {"incidents_open": float(known["open"]), "runs_active": float(self.active_runs)}
 
 
-def _redacted(answer: Answer) -> str | None:
-    """The clean text of an answer to `redact`; None when there is none."""
-    if not answer.ok:
-        return None
-    value = answer.value.get("text") if isinstance(answer.value, dict) else answer.value
-    return value if isinstance(value, str) else None
+def _settle(config: Mapping[str, Any]) -> float:
+    given = config.get("settle", SETTLE_S)
+    try:
+        return parse_duration(given)
+    except ValueError as error:
+        raise Refused(f"with: settle is {given!r:.60}: {error}", hint="a duration such as 250ms or 2s") from None

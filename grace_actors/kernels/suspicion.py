@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 KEPT = 100
+KEPT_PINGS = 20
 SUSPECT_LEVEL = 8.0
 LEAST_DEVIATION_S = 0.5
 """Answers that always took a millisecond must not make two seconds on a busy machine look like death."""
@@ -31,6 +32,14 @@ def level(waited_s: float, mean_s: float, deviation_s: float) -> float:
 
 
 @dataclass(slots=True)
+class Ping:
+    """One ping, with its Unix time; `answer_s` is None until it is answered, and for ever if it is not."""
+
+    at: float
+    answer_s: float | None = None
+
+
+@dataclass(slots=True)
 class Watched:
     """What is known of one incarnation: the answer times of its pings, and since when one is unanswered."""
 
@@ -40,12 +49,16 @@ class Watched:
     heard_at: float | None = None
     pings: int = 0
     misses: int = 0
+    history: deque[Ping] = field(default_factory=lambda: deque(maxlen=KEPT_PINGS))
+    """The last pings, the newest at the end."""
 
-    def asked(self, now: float) -> None:
-        """A ping goes out; if an older one is unanswered, the wait has begun with that one."""
+    def asked(self, now: float, at: float = 0.0) -> Ping:
+        """A ping goes out, at Unix time `at`; if an older one is unanswered, the wait has begun with that one."""
         self.pings += 1
+        self.history.append(Ping(at))
         if self.asked_at is None:
             self.asked_at = now
+        return self.history[-1]
 
     def answered(self, now: float, sent_at: float) -> None:
         """The answer to the ping sent at `sent_at`; a sign of life for every ping before it."""

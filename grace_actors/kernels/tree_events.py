@@ -17,6 +17,8 @@ from grace_actors.kernel import Answer, Context, Data, Request
 RENEW_S = 30.0
 PAGE = 200
 CLEAN_EXITS = ("normal", "shutdown")
+OF_THINGS = ("trigger.fired",)
+"""Events that may be about a file or a path, of which the last part alone would be another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,13 @@ class EventFeed:
         """Subscribe now and again every 30 s: the status actor forgets who does not renew."""
         self._renew()
         self._ctx.every(RENEW_S, self._renew)
+
+    def listen(self, types: Iterable[str]) -> None:
+        """Bring the events of these types from now on."""
+        wanted = tuple(types)
+        if wanted != self._types:
+            self._types = wanted
+            self._renew()
 
     def hint(self, request: Request) -> None:
         """Take the verb `event`. One without a number is not in the log and is taken as it is. Raises Refused."""
@@ -124,7 +133,7 @@ def read_event(args: Data, wall: float) -> TreeEvent:
     exit_data = nested if isinstance(nested, dict) else data
     return TreeEvent(
         type=kind,
-        subject=subject.rsplit("/", 1)[-1],
+        subject=subject if kind in OF_THINGS else subject.rsplit("/", 1)[-1],
         at=_seconds(args.get("at"), wall),
         seq=number if isinstance(number, int) else 0,
         kind=_word(exit_data.get("kind")),

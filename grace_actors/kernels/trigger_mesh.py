@@ -1,174 +1,159 @@
-"""trigger_mesh: evaluates the trigger table every half minute and distributes events by pattern.
+"""trigger_mesh: notices what is wrong, from figures and from logs, and distributes events by pattern.
 
-Takes the figures, lets `triggers` judge them and `storm` decide what is told, and tells: an event in the log and
-a message to the kernel that acts. It repairs nothing itself. Invariant: a trigger that could not be evaluated is
-listed as such, with the figure that is missing.
+Takes the figures, lets the trigger table judge them and storm protection decide what is told, and tells: an event in
+the log, which self_healing reads. What can be noticed at once is: a sample of the host, an exit, a changed file and a
+line of a log are judged when they come, the rest every half minute. It repairs nothing itself. Invariant: a trigger
+that could not be evaluated is listed as such, with the figure that is missing and why.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from grace_actors.errors import Refused, StoreFailed
 from grace_actors.kernel import LATER, Answer, Check, Context, Data, Kernel, Later, Request
-from grace_actors.kernels import known_good
 from grace_actors.kernels.arguments import mapping_or_empty, text, text_or, whole_or
-from grace_actors.kernels.host_sample import read_host
-from grace_actors.kernels.storm import Storm, Verdict
-from grace_actors.kernels.tree_events import read_event
-from grace_actors.kernels.triggers import TRIGGERS, Host, Issue, Measurements, Trigger, missing_figures
-from grace_actors.preflight import needed_packages
-from grace_actors.status.model import walk
+from grace_actors.kernels.storm import Verdict
+from grace_actors.kernels.tree_events import TreeEvent, read_event
+from grace_actors.kernels.triggers import TRIGGERS, Measurements
+from grace_actors.kernels.watch.figures import Figures
+from grace_actors.kernels.watch.firing import KEPT_FIRED, Firing
+from grace_actors.kernels.watch.logs import LogWatch
+from grace_actors.kernels.watch.rules import LogRules
+from grace_actors.kernels.watch.settings import settings
 from grace_actors.status.reading import pattern
 
-EVALUATE_S = 30.0
 HOST_S = 10.0
 RENEW_S = 60.0
-PACKAGES_S = 300.0
-ERROR_WINDOW_S = 600.0
 ASK_S = 5.0
-_KEPT_SAMPLES = 20
-_KEPT_FIRED = 200
+READ_CODE_AFTER_S = 2.0
+"""Let the boot go first: nobody waits for this."""
+OWN_TYPES = ("child.exited", "health.suspected", "risk.raised")
+_MOST_GLOBS = 50
 _MOST_ROUTES = 500
-_MOST_ERRORS = 5_000
-
-
-@dataclass(slots=True)
-class Record:
-    """What one trigger did so far. `problem` says why it was not evaluated the last time."""
-
-    runs: int = 0
-    issues: int = 0
-    fired: int = 0
-    suppressed: int = 0
-    last_run_at: float | None = None
-    problem: str = ""
 
 
 class TriggerMesh(Kernel):
-    """Verbs: triggers, evaluate, fired, accept, subscribe, unsubscribe, match, route, event."""
+    """Verbs: triggers, evaluate, fired, accept, logs, subscribe, unsubscribe, match, route, event."""
 
-    emits = ("trigger.fired", "storm.began", "storm.ended")
+    emits = (
+        *("trigger.fired", "storm.began", "storm.ended", "log_lines.skipped"),
+        *sorted(LogRules().events),
+    )
 
     def __init__(self, ctx: Context) -> None:
         super().__init__(ctx)
-        self._records = {trigger.name: Record() for trigger in TRIGGERS}
-        self._fired: deque[Data] = deque(maxlen=_KEPT_FIRED)
-        self._storm = Storm()
-        self._was_open = False
+        self.settings = settings(ctx.config)
+        self._firing = Firing(
+            ctx,
+            self.settings.limits,
+            repeat_after_s=self.settings.repeat_after_s,
+            interval_s=self.settings.interval_s,
+        )
+        self._figures = Figures(ctx, self.settings.repeat_window_s)
+        self._logs = LogWatch(
+            ctx,
+            LogRules(self.settings.log_rules),
+            fold_s=self.settings.log_fold_s,
+            ignored=self.settings.log_ignore,
+            leak=self._leaked,
+        )
         self._routes: dict[str, list[str]] = {}
-        self._host: deque[Host] = deque(maxlen=6)
-        self._mailboxes: dict[str, deque[int]] = {}
-        self._errors: deque[tuple[float, str]] = deque(maxlen=_MOST_ERRORS)
-        self._packages: dict[str, str] | None = None
-        self._packages_at = float("-inf")
-        self._baseline = known_good.Baseline()
         self._waiting: list[Request] = []
         self._is_evaluating = False
-        self._is_subscribed = False
+        self._will_evaluate = False
+        self._started = ctx.now()
 
     def setup(self) -> None:
-        self._baseline = known_good.load(self._baseline_file) or self._accept("config", "packages")
-        self._sample_host(first=True)
+        self._figures.load()
+        self._figures.sample_host(first=True)
         self._subscribe()
+        self._logs.look()
+        self.ctx.every(self.settings.log_interval_s, self._tick)
         self.ctx.every(HOST_S, self._sample_host)
         self.ctx.every(RENEW_S, self._subscribe)
-        self.ctx.every(EVALUATE_S, self._evaluate)
+        self.ctx.every(self.settings.interval_s, self._evaluate)
+        self.ctx.after(READ_CODE_AFTER_S, lambda: self._figures.read_code(self._judge_code))
 
     def ready(self) -> list[Check]:
-        table = [trigger for trigger in TRIGGERS if trigger.evaluate is not None]
-        return [Check(name="triggers", ok=len(table) > 0, detail=f"{len(table)} of {len(TRIGGERS)} are evaluated")]
+        logs = self._logs.tail
+        return [
+            Check(
+                name="triggers", ok=len(TRIGGERS) > 0, detail=f"{len(TRIGGERS)} triggers, every half minute or at once"
+            ),
+            Check(name="logs", ok=True, detail=logs.problem or f"{len(logs.places)} logs in {logs.directory}"),
+        ]
 
     def metrics(self) -> dict[str, float]:
-        records = self._records.values()
+        records, lines = self._firing.records.values(), self._logs.totals()
         return {
             "checks_total": sum(record.runs for record in records),
             "issues_total": sum(record.issues for record in records),
             "fired_total": sum(record.fired for record in records),
-            "suppressed_total": sum(self._storm.refused.values()),
+            "suppressed_total": sum(self._firing.storm.refused.values()),
             "routes": sum(map(len, self._routes.values())),
+            "log_lines_total": lines["lines"],
+            "log_warnings_total": lines["warning"],
+            "log_events_total": self._logs.events,
+            "log_folded_total": lines["folded"] + lines["refused"],
+            "log_skipped_bytes_total": lines["skipped_bytes"],
         }
 
     def snapshot(self) -> Data | None:
-        return {"routes": self._routes}
+        return {"routes": self._routes, "logs": self._logs.as_data(), "errors": self._figures.errors.as_data()}
 
     def restore(self, state: Data) -> None:
         routes = state.get("routes")
         if not isinstance(routes, dict) or not all(isinstance(globs, list) for globs in routes.values()):
             raise ValueError(f"routes must be name -> list of patterns, not {routes!r:.200}")
         self._routes = {name: [str(glob) for glob in globs] for name, globs in routes.items()}
+        if "logs" in state:
+            self._logs.tail.restore(state["logs"])
+        self._figures.errors.restore(state.get("errors", []), self.ctx.now())
 
-    # ---- figures --------------------------------------------------------------------------------
+    # ---- at once --------------------------------------------------------------------------------
 
-    @property
-    def _baseline_file(self) -> Any:
-        return self.ctx.data / "known_good.json"
+    def _tick(self) -> None:
+        self._logs.look()
+        self._firing.end_storms()
+        if self._figures.has_config_changed():
+            self._firing.judge("config_secret_drift", self._figures.config())
 
-    def _accept(self, *what: str) -> known_good.Baseline:
-        """Take the present state as good and keep it. A disk that refuses leaves it in memory, degraded."""
-        config = known_good.config_digests(self.ctx.home / "config") if "config" in what else self._baseline.config
-        packages = known_good.package_versions(needed_packages()) if "packages" in what else self._baseline.packages
-        self._packages_at = float("-inf")
-        self._baseline = known_good.Baseline(config=config, packages=packages)
-        try:
-            known_good.save(self._baseline_file, self._baseline)
-            self.degraded = []
-        except OSError as error:
-            self.degraded = [f"the known good state could not be kept: {error.strerror}"]
-        return self._baseline
+    def _sample_host(self) -> None:
+        self._figures.sample_host()
+        self._firing.judge("resource_pressure", self._figures.host())
 
-    def _sample_host(self, *, first: bool = False) -> None:
-        sample = read_host(self.ctx.wall(), self.ctx.home, first=first)
-        self._host.append(
-            Host(cpu_percent=sample.cpu_percent, memory_percent=sample.memory_percent, load_1m=sample.load_1m)
-        )
+    def _judge_code(self) -> None:
+        self._firing.judge("pre_boot_code_diff", self._figures.own_code())
 
-    def _package_changes(self) -> dict[str, str]:
-        """Looked up every five minutes: a package does not change by the second, and reading costs."""
-        if self._packages is None or self.ctx.now() - self._packages_at >= PACKAGES_S:
-            self._packages = known_good.package_versions(list(self._baseline.packages))
-            self._packages_at = self.ctx.now()
-        return known_good.differences(self._baseline.packages, self._packages)
+    def _judge_artefacts(self) -> None:
+        self._firing.judge("model_integrity", self._figures.artefact_faults())
 
-    def _error_counts(self) -> dict[str, int]:
-        while self._errors and self._errors[0][0] <= self.ctx.now() - ERROR_WINDOW_S:
-            self._errors.popleft()
-        counts: dict[str, int] = {}
-        for _, key in self._errors:
-            counts[key] = counts.get(key, 0) + 1
-        return counts
+    def _leaked(self, name: str, kinds: tuple[str, ...]) -> None:
+        self._firing.judge("security_signal", Measurements(leaks={name: kinds}), is_whole=False)
 
-    def _measure(self, answers: dict[str, Any]) -> Measurements:
-        health, risks = answers.get("health"), answers.get("risks")
-        return Measurements(
-            silent_s=None if health is None else _figures(health["names"], "waiting_s"),
-            latency_ms=None if health is None else _figures(health["names"], "recent_mean_ms"),
-            mailboxes=self._mailbox_samples(answers.get("status")),
-            host=tuple(self._host),
-            config_changes=known_good.differences(
-                self._baseline.config, known_good.config_digests(self.ctx.home / "config")
-            ),
-            version_changes=self._package_changes(),
-            missing_binaries=known_good.missing_binaries(),
-            error_counts=self._error_counts() if self._is_subscribed else None,
-            risks=None if risks is None else _figures(risks["kernels"], "risk"),
-        )
+    def _heard(self, event: TreeEvent) -> None:
+        """Judge what an event of the tree says, in this call."""
+        if event.is_abnormal_exit and event.kind != "killed":  # a signal from outside is no error of the actor
+            line = (event.reason or event.kind).strip().partition("\n")[0]
+            counted = self._figures.error(f"{event.subject}: {line[:100]}")
+            self._firing.judge("live_error_feed", counted, is_whole=False)
+        elif event.type == "risk.raised" and isinstance(event.data.get("risk"), int | float):
+            risks = {event.subject: float(event.data["risk"])}
+            self._firing.judge("predictive_failure", Measurements(risks=risks), is_whole=False)
+        elif event.type == "health.suspected" and not self._will_evaluate:
+            self._will_evaluate = True
+            waited_s = event.data.get("waited_s")
+            rest_s = self.settings.limits.silent_s - (waited_s if isinstance(waited_s, int | float) else 0.0)
+            self.ctx.after(max(0.0, rest_s) + 0.1, self._evaluate_suspected)
 
-    def _mailbox_samples(self, status: Data | None) -> dict[str, tuple[int, ...]] | None:
-        """One more sample of each queue; a queue that is gone is forgotten."""
-        if status is None:
-            return None
-        sizes = {node["name"]: node["mailbox"] for node in walk(status["tree"]) if node["mailbox"] is not None}
-        for name in self._mailboxes.keys() - sizes.keys():
-            del self._mailboxes[name]
-        for name, size in sizes.items():
-            self._mailboxes.setdefault(name, deque(maxlen=_KEPT_SAMPLES)).append(size)
-        return {name: tuple(samples) for name, samples in self._mailboxes.items()}
+    def _evaluate_suspected(self) -> None:
+        """The silence of somebody may be too long by now; whether it still lasts, health_monitor knows."""
+        self._will_evaluate = False
+        self._evaluate()
 
-    # ---- evaluation -----------------------------------------------------------------------------
+    # ---- every half minute ----------------------------------------------------------------------
 
     def _evaluate(self) -> None:
         """Ask for the figures of others; whatever came within the time is judged."""
@@ -178,83 +163,68 @@ class TriggerMesh(Kernel):
         asked: dict[str, tuple[str, str, Data]] = {
             "status": ("status", "status", {}),
             "health": ("health_monitor", "suspicion", {}),
-            "risks": ("learning_integration", "top", {}),
+            "risks": ("learning_integration", "top", {"limit": 500}),
         }
         answers: dict[str, Any] = {}
-        missing = set(asked)
+        problems: dict[str, str] = {}
+        missing = {*asked, "api"}
+
+        def came(key: str) -> None:
+            missing.discard(key)
+            if not missing:
+                self._judge(answers, problems)
 
         def taker(key: str) -> Callable[[Answer], None]:
             def on_answer(answer: Answer) -> None:
-                missing.discard(key)
                 if answer.ok:
                     answers[key] = answer.value
-                if not missing:
-                    self._judge(self._measure(answers))
+                else:
+                    problems[key] = (answer.error or {}).get("message", f"{asked[key][0]} gave no reason")
+                came(key)
 
             return on_answer
 
+        self._figures.check_artefacts(self._judge_artefacts)
         for key, (to, verb, args) in asked.items():
             self.ctx.ask(to, verb, args, taker(key), timeout_s=ASK_S)
+        self._figures.ask_api(lambda: came("api"))
 
-    def _judge(self, measurements: Measurements) -> None:
+    def _judge(self, answers: dict[str, Any], problems: dict[str, str]) -> None:
         self._is_evaluating = False
-        self._note_circuit()
-        told: list[Data] = []
-        for trigger in TRIGGERS:
-            told += self._judge_one(trigger, measurements)
-        self.did = f"evaluated {sum(t.evaluate is not None for t in TRIGGERS)} triggers, {len(told)} fired"
+        self._record_good_code(answers.get("status"))
+        measurements = self._figures.measurements(answers, problems)
+        told = [
+            event
+            for trigger in TRIGGERS
+            for event in self._firing.judge(trigger.name, measurements, is_whole=trigger.name != "security_signal")
+        ]
+        self.degraded = [self._figures.unkept] if self._figures.unkept else []
+        self.did = f"evaluated {len(TRIGGERS)} triggers, {len(told)} fired"
         waiting, self._waiting = self._waiting, []
         for request in waiting:
-            self.ctx.answer(request, {"fired": told, "triggers": self._table()})
+            self.ctx.answer(request, {"fired": told, "triggers": self._firing.table()})
 
-    def _judge_one(self, trigger: Trigger, measurements: Measurements) -> list[Data]:
-        record = self._records[trigger.name]
-        missing = missing_figures(trigger, measurements)
-        record.problem = f"not measured: {', '.join(missing)}" if missing else ""
-        if trigger.evaluate is None or missing:
-            return []
-        record.runs += 1
-        record.last_run_at = self.ctx.wall()
-        issues = trigger.evaluate(measurements)
-        record.issues += len(issues)
-        return [told for issue in issues if (told := self._fire(trigger, issue, record)) is not None]
-
-    def _fire(self, trigger: Trigger, issue: Issue, record: Record) -> Data | None:
-        verdict = self._storm.finding((trigger.name, issue.issue, issue.subject), issue.severity, self.ctx.now())
-        if verdict is not Verdict.PASS:
-            record.suppressed += 1
-            return None
-        record.fired += 1
-        data = {
-            "trigger": trigger.name,
-            "issue": issue.issue,
-            "severity": issue.severity.name.lower(),
-            "action": trigger.action,
-            "target": trigger.target,
-            "detail": issue.detail,
-        }
-        event = {"type": "trigger.fired", "subject": issue.subject, "data": data, "at": self.ctx.wall()}
-        self._fired.append(event)
-        self.ctx.emit("trigger.fired", issue.subject, data)
-        for target in dict.fromkeys(("self_healing", trigger.target)):
-            self.ctx.tell(target, "event", event)
-        return event
+    def _record_good_code(self, status: Data | None) -> None:
+        """The program runs as a whole and has for a while: the code it runs is good."""
+        is_well = status is not None and status["state"] == "running"
+        lasted = self.ctx.now() - self._started >= self.settings.good_after_s
+        code = self._figures.code
+        if is_well and lasted and code.wants_recording and (problem := code.record()) and code.changes is None:
+            code.problem = problem
 
     # ---- events ---------------------------------------------------------------------------------
 
     def _subscribe(self) -> None:
-        globs = sorted({"child.exited", *(glob for globs in self._routes.values() for glob in globs)})
-        self.ctx.ask("status", "subscribe", {"types": globs[:50]}, self._subscribed)
+        wanted = sorted({glob for globs in self._routes.values() for glob in globs} - set(OWN_TYPES))
+        self.ctx.ask("status", "subscribe", {"types": [*OWN_TYPES, *wanted][:_MOST_GLOBS]}, self._subscribed)
 
     def _subscribed(self, answer: Answer) -> None:
-        self._is_subscribed = answer.ok
+        self._figures.is_hearing = answer.ok
 
     def do_event(self, request: Request) -> None:
-        """Take an event of the log: count an error, pass it on to those who want it."""
+        """Take an event of the log: judge what it says, pass it on to those who want it."""
         event = read_event(request.args, self.ctx.wall())
-        if event.is_abnormal_exit:
-            line = (event.reason or event.kind).strip().partition("\n")[0]
-            self._errors.append((self.ctx.now(), f"{event.subject}: {line[:100]}"))
+        self._heard(event)
         self._pass_on(event.type, request.args)
 
     def do_route(self, request: Request) -> Data:
@@ -264,21 +234,14 @@ class TriggerMesh(Kernel):
         return {"told": self._pass_on(event["type"], {**event, "data": data, "at": self.ctx.wall()})}
 
     def _pass_on(self, type: str, event: Data) -> list[str]:
-        verdict = self._storm.event(type, self.ctx.now())
-        self._note_circuit()
+        verdict = self._firing.storm.event(type, self.ctx.now())
         if verdict is not Verdict.PASS:
+            self._firing.refuse("events", verdict)
             return []
         names = self._interested(type)
         for name in names:
             self.ctx.tell(name, "event", event)
         return names
-
-    def _note_circuit(self) -> None:
-        is_open = self._storm.is_open(self.ctx.now())
-        if is_open != self._was_open:
-            self._was_open = is_open
-            refused = {verdict.value: count for verdict, count in self._storm.refused.items()}
-            self.ctx.emit("storm.began" if is_open else "storm.ended", self.ctx.name, {"refused": refused})
 
     def _interested(self, type: str) -> list[str]:
         return [name for name, globs in self._routes.items() if any(pattern(glob).match(type) for glob in globs)]
@@ -313,27 +276,8 @@ class TriggerMesh(Kernel):
 
     def do_triggers(self, request: Request) -> Data:
         """The table, with what each trigger did and why one is not evaluated."""
-        refused = {verdict.value: count for verdict, count in self._storm.refused.items()}
-        return {"interval_s": EVALUATE_S, "triggers": self._table(), "suppressed": refused}
-
-    def _table(self) -> list[Data]:
-        return [self._row(number, trigger) for number, trigger in enumerate(TRIGGERS, 1)]
-
-    def _row(self, number: int, trigger: Trigger) -> Data:
-        record = self._records[trigger.name]
-        return {
-            "number": number,
-            "name": trigger.name,
-            "available": trigger.evaluate is not None and not record.problem,
-            "reason": trigger.unavailable or record.problem or None,
-            "action": trigger.action,
-            "target": trigger.target,
-            "last_run_at": record.last_run_at,
-            "runs": record.runs,
-            "issues": record.issues,
-            "fired": record.fired,
-            "suppressed": record.suppressed,
-        }
+        refused = {verdict.value: count for verdict, count in self._firing.storm.refused.items()}
+        return {"interval_s": self.settings.interval_s, "triggers": self._firing.table(), "suppressed": refused}
 
     def do_evaluate(self, request: Request) -> Later:
         """Evaluate now; answered with what fired and the table."""
@@ -343,20 +287,39 @@ class TriggerMesh(Kernel):
 
     def do_fired(self, request: Request) -> Data:
         """The last `limit` firings, newest first."""
-        limit = whole_or(request, "limit", 20, low=1, high=_KEPT_FIRED)
-        return {"fired": list(self._fired)[::-1][:limit]}
+        limit = whole_or(request, "limit", 20, low=1, high=KEPT_FIRED)
+        return {"fired": list(self._firing.fired)[::-1][:limit]}
+
+    def do_logs(self, request: Request) -> Data:
+        """What became of the lines of each log, and whether stored secrets are looked for in them."""
+        return {
+            "directory": str(self._logs.directory),
+            "logs": self._logs.counts(),
+            "problem": self._logs.tail.problem or None,
+            "secrets_problem": self._logs.secrets_problem or None,
+        }
 
     def do_accept(self, request: Request) -> Data:
-        """Accept the present `config` or `packages` as good, after a change that was meant."""
+        """Accept the present `config`, `packages` or `code` as good, after a change that was meant."""
         what = text(request, "what", max_chars=20)
+        if what == "code":
+            return self._accept_code()
         if what not in ("config", "packages"):
-            raise Refused(f"accept: what is {what!r}", hint="config or packages")
-        baseline = self._accept(what)
+            raise Refused(f"accept: what is {what!r}", hint="config, packages or code")
+        self._figures.accept(what)
+        self.degraded = [self._figures.unkept] if self._figures.unkept else []
         if self.degraded:
             raise StoreFailed(f"accepted until the next restart only: {self.degraded[0]}", hint="free disk space")
+        baseline = self._figures.baseline
         return {"config": dict(baseline.config), "packages": dict(baseline.packages)}
 
-
-def _figures(rows: list[Data], key: str) -> dict[str, float]:
-    """name -> figure, for the rows that have one."""
-    return {row["name"]: float(row[key]) for row in rows if isinstance(row.get(key), int | float)}
+    def _accept_code(self) -> Data:
+        try:
+            problem = self._figures.code.record(by_hand=True)
+        except OSError as error:
+            raise StoreFailed(
+                f"the good code could not be recorded: {error.strerror}", hint="free disk space"
+            ) from None
+        if problem:
+            raise Refused(f"accept: {problem}", hint="ask again in a few seconds")
+        return {"code": str(self._figures.code.file)}

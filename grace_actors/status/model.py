@@ -234,6 +234,8 @@ class _Builder:
             "critical": bool(seen.get("critical")),
             "tier": seen.get("tier") or None,
             "degraded": list(seen.get("degraded") or []),
+            "cause": (seen.get("cause") or None) if state in _FAILED else None,
+            "next_step": (seen.get("next_step") or None) if state in _FAILED else None,
             "children": [],
         }
 

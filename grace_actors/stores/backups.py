@@ -17,6 +17,7 @@ from pathlib import Path
 
 from grace_actors.errors import StoreFailed
 from grace_actors.stores.files import failed, replace, stamp, sync_directory
+from grace_actors.stores.search_index import file_problem
 
 KEPT = 5
 SIDECAR = ".sha256"
@@ -39,7 +40,7 @@ def take(source: sqlite3.Connection, directory: Path, wall: float) -> Path:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft.unlink(missing_ok=True)
-        _copy(source, draft)
+        copy_checked(source, draft)
         digest = _digest_and_sync(draft)
         draft.replace(file)
         replace(file.with_name(file.name + SIDECAR), f"{digest}  {file.name}\n".encode())
@@ -57,7 +58,7 @@ def valid(directory: Path) -> Iterator[Backup]:
     for file in sorted(directory.glob("*.db"), reverse=True):
         with contextlib.suppress(OSError):
             expected = file.with_name(file.name + SIDECAR).read_text("ascii", errors="replace")[:64]
-            if _digest(file) == expected:
+            if digest_of(file) == expected:
                 yield Backup(file, file.stat().st_mtime, expected)
 
 
@@ -77,15 +78,15 @@ def restore(snapshot: Backup, path: Path) -> None:
     replace(path, content)
 
 
-def _copy(source: sqlite3.Connection, draft: Path) -> None:
+def copy_checked(source: sqlite3.Connection, draft: Path) -> None:
+    """An online backup into a new file, which SQLite found sound. Raises sqlite3.DatabaseError when it did not."""
     copy = sqlite3.connect(draft)
     try:
         # The digest and one fsync at the end decide whether the copy counts: no fsyncs on the way.
         copy.execute("PRAGMA synchronous=OFF")
         source.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE")
-        found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
+        if found := file_problem(copy):
             error = sqlite3.DatabaseError(found)
             error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
             raise error
@@ -100,10 +101,11 @@ def _digest_and_sync(file: Path) -> str:
     finally:
         os.close(fd)
     sync_directory(file.parent)
-    return _digest(file)
+    return digest_of(file)
 
 
-def _digest(file: Path) -> str:
+def digest_of(file: Path) -> str:
+    """The SHA-256 of a file's bytes. Raises OSError."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

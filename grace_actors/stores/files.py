@@ -74,17 +74,22 @@ def replace(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         raise failed(path, error) from error
 
 
-def quarantine(home: Path, name: str, paths: list[Path], wall: float, *, keep: bool = False) -> Path:
+def quarantine(
+    home: Path, name: str, paths: list[Path], wall: float, *, keep: bool = False, below: Path | None = None
+) -> Path:
     """Move the files that exist to `home/quarantine/<name>-<stamp>/` and answer that directory. With `keep` they
-    stay where they are as well, until the caller replaces them. Raises StoreFailed when the disk refuses."""
+    stay where they are as well, until the caller replaces them. With `below` each keeps its path below that folder.
+    Raises StoreFailed when the disk refuses."""
     target = home / "quarantine" / f"{name}-{stamp(wall)}"
     try:
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in paths:
+            kept = target / (path.relative_to(below) if below else path.name)
+            kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if path.exists() and keep:
-                (target / path.name).hardlink_to(path)
+                kept.hardlink_to(path)
             elif path.exists():
-                path.replace(target / path.name)
+                path.replace(kept)
     except OSError as error:
         raise failed(target, error) from error
     _prune(target.parent, name)

@@ -1,163 +1,206 @@
-"""The tables of failure signatures: aliases, repairs with their standing, and the history of outcomes.
+"""Questions to the knowledge base: which signature a hash leads to, its repairs, lists and figures.
 
-Queries only; the arithmetic is in `confidence`. Must not know who asks. Invariant: an outcome with a run id counts
-once, and the standing of a repair is the fold of its verified history.
+Reads only; `signature_writing` is what writes. Must not know who asks. `lookup` and `find` are asked for every failure,
+so they are plain statements on the connection. Invariant: an answer is one moment of the database, and nothing is kept
+between two of them.
 """
 
 from __future__ import annotations
 
-import json
+import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from grace_actors.errors import NotFound
+from grace_actors.errors import NotFound, Refused
 from grace_actors.kernel import Data
-from grace_actors.kernels.rows import count, rows, schema
-from grace_actors.stores.confidence import Standing, after
+from grace_actors.kernels.rows import count, rows
+from grace_actors.stores.confidence import HIGH
+from grace_actors.stores.signature_schema import REPAIR, TRUST, repair_of, standing_of, unpacked
 from grace_actors.stores.sqlite import Store
 
 HISTORY_SHOWN = 50
+CANDIDATES_SHOWN = 5
+CACHE_KIB = 16_384
+"""Pages kept in memory: enough for the tables of 10,000 signatures without their components."""
+LOG_PAGES = 2_000
+"""Of 4 KiB, in the write-ahead log: a group of outcomes touches a thousand pages, and the same ones again and again."""
 
-migrations = schema(
-    "signatures",
-    {
-        "signatures_and_repairs": (
-            """create table signatures (
-                signature text primary key, first_seen real not null, last_seen real not null, seen integer not null
-            )""",
-            "create table aliases (alias text primary key, signature text not null)",
-            "create index aliases_by_signature on aliases (signature)",
-            """create table repairs (
-                id integer primary key autoincrement, signature text not null, playbook text not null,
-                params text not null, successes integer not null, failures integer not null,
-                confidence integer not null, auto_apply integer not null, created_at real not null,
-                last_used real not null, unique (signature, playbook, params)
-            )""",
-            """create table history (
-                id integer primary key autoincrement, repair integer not null, ok integer not null,
-                verified integer not null, at real not null, run text, incident text not null, detail text not null,
-                confidence integer not null
-            )""",
-            "create unique index history_by_run on history (run) where run is not null",
-            "create index history_by_repair on history (repair, id)",
-        )
-    },
+_SIGNATURE = "s.signature, s.kernel, s.first_seen, s.last_seen, s.seen"
+_BY_ID = f"select {_SIGNATURE} from signatures s where s.signature = ?"  # noqa: S608 - columns of this file
+_BY_ALIAS = (
+    f"select {_SIGNATURE} from aliases a join signatures s on s.signature = a.signature"  # noqa: S608
+    " where a.alias = ?"
 )
+_KNOWN = "from {} left join repairs r on r.signature = s.signature where {} = ?"
+_LOOKUP = f"select s.signature, s.kernel, {REPAIR} {_KNOWN} order by {TRUST}"
+_LOOKUP_ALIAS = _LOOKUP.format("aliases a join signatures s on s.signature = a.signature", "a.alias")
+_LOOKUP_ID = _LOOKUP.format("signatures s", "s.signature")
+_HIGHEST = "\U0010ffff"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """One use of a repair. `run` makes a repeated report harmless; an unverified outcome changes no standing."""
+class Known(NamedTuple):
+    """What a lookup found: the given name that led to it, and the repairs, the most trusted first."""
+
+    matched: str
+    signature: str
+    kernel: str
+    repairs: list[Data]
+
+
+class Found(NamedTuple):
+    """A signature without its repairs."""
 
     signature: str
-    aliases: Sequence[str]
-    playbook: str
-    params: Data
-    ok: bool
-    verified: bool
-    at: float
-    run: str
-    incident: str
-    detail: str
+    kernel: str
+    first_seen: float
+    last_seen: float
+    seen: int
 
 
 class SignatureRows:
-    """Reading and writing signatures in a store. Every method may raise StoreFailed."""
+    """Every method may raise StoreFailed."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self._tuned: sqlite3.Connection | None = None
 
-    def find(self, names: Sequence[str]) -> str | None:
-        """The signature of the first name that is known, as signature or as alias."""
-        with self.store.read() as db:
-            for name in names:
-                found = rows(db, "select signature from signatures where signature = ?", [name])
-                found = found or rows(db, "select signature from aliases where alias = ?", [name])
-                if found:
-                    return str(found[0]["signature"])
+    def connection(self) -> sqlite3.Connection:
+        """The store's connection; a new one after the file was replaced."""
+        connection: sqlite3.Connection = self.store.db.conn
+        if connection is not self._tuned:
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+            self._tuned = connection
+        return connection
+
+    # ---- one signature ------------------------------------------------------------------------------
+
+    def lookup(self, names: Sequence[str]) -> Known | None:
+        """The signature of the first name that is known as id, alias or hint, and its repairs, the most trusted
+        first."""
+        try:
+            return self._lookup(names)
+        except sqlite3.Error:  # what it means, and what to do about it, the store knows
+            with self.store.read():
+                return self._lookup(names)
+
+    def _lookup(self, names: Sequence[str]) -> Known | None:
+        connection = self.connection()
+        for name in names:
+            # No alias is an id, so the order does not matter; hashes are asked for more often.
+            found = connection.execute(_LOOKUP_ALIAS, (name,)).fetchall()
+            found = found or connection.execute(_LOOKUP_ID, (name,)).fetchall()
+            if found:
+                repairs = [repair_of(row[2:]) for row in found if row[2] is not None]
+                return Known(name, found[0][0], found[0][1], repairs)
         return None
 
-    def describe(self, signature: str, *, history: bool = False) -> Data:
-        """A signature with its aliases and repairs, the most trusted first. Raises NotFound."""
-        with self.store.read() as db:
-            found = rows(db, "select * from signatures where signature = ?", [signature])
-            if not found:
-                raise NotFound(f"the signature {signature!r} is not known", hint="`list` shows those that are")
-            aliases = rows(db, "select alias from aliases where signature = ? order by alias", [signature])
-            sql = "select * from repairs where signature = ? order by auto_apply desc, confidence desc, last_used desc"
-            repairs = [_repair(row) for row in rows(db, sql, [signature])]
-            if history:
-                sql = "select * from history where repair = ? order by id desc limit ?"
-                repairs = [
-                    r | {"history": [_past(h) for h in rows(db, sql, [r["id"], HISTORY_SHOWN])]} for r in repairs
-                ]
-        return found[0] | {"aliases": [row["alias"] for row in aliases], "repairs": repairs}
-
-    def record(self, outcome: Outcome) -> tuple[Data, bool]:
-        """Count an outcome; the repair as it stands now, and whether this run was new."""
-        params = json.dumps(outcome.params, sort_keys=True)
-        with self.store.write() as db:
-            if outcome.run and (known := self._of_run(db, outcome.run)):
-                return known, False
-            self._see(db, outcome)
-            key = [outcome.signature, outcome.playbook, params]
-            db.execute(
-                "insert into repairs (signature, playbook, params, successes, failures, confidence, auto_apply,"
-                " created_at, last_used) values (?, ?, ?, 0, 0, 0, 0, ?, ?) on conflict do nothing",
-                [*key, outcome.at, outcome.at],
+    def resolve(self, word: str) -> str:
+        """The signature meant by an id, an alias, or the beginning of one that no other signature has. Raises
+        NotFound, or Refused with the candidates."""
+        with self.store.read():
+            connection = self.connection()
+            row = _row(connection, word)
+            if row is not None:
+                return str(row[0])
+            sql = (
+                "select signature from signatures where signature >= ?1 and signature < ?2 union"
+                " select signature from aliases where alias >= ?1 and alias < ?2 and is_hint = 0 order by 1 limit ?3"
             )
-            row = rows(db, "select * from repairs where signature = ? and playbook = ? and params = ?", key)[0]
-            standing = _standing(row)
-            if outcome.verified:
-                standing = after(standing, ok=outcome.ok)
-            self._store(db, row["id"], standing, outcome)
-            return _repair(rows(db, "select * from repairs where id = ?", [row["id"]])[0]), True
+            near = [row[0] for row in connection.execute(sql, (word, word + _HIGHEST, CANDIDATES_SHOWN + 1))]
+        if len(near) == 1:
+            return str(near[0])
+        if not near:
+            raise NotFound(f"the signature {word!r} is not known", hint="`signature list` shows those that are")
+        more = " and more" if len(near) > CANDIDATES_SHOWN else ""
+        raise Refused(f"the signature {word!r} is ambiguous", hint=f"it may be {', '.join(near[:5])}{more}")
 
-    def _of_run(self, db: Any, run: str) -> Data | None:
-        sql = "select repairs.* from repairs join history on history.repair = repairs.id where history.run = ?"
-        found = rows(db, sql, [run])
-        return _repair(found[0]) if found else None
+    def describe(self, signature: str) -> Data:
+        """Everything known of a signature: aliases, hints, components, repairs with the newest of their history.
+        Raises NotFound."""
+        with self.store.read():
+            connection = self.connection()
+            row = connection.execute(_BY_ID, (signature,)).fetchone()
+            if row is None:
+                raise NotFound(
+                    f"the signature {signature!r} is not known", hint="`signature list` shows those that are"
+                )
+            names: tuple[list[str], list[str]] = ([], [])
+            sql = "select alias, is_hint from aliases where signature = ? order by alias"
+            for alias, is_hint in connection.execute(sql, (signature,)):
+                names[is_hint].append(alias)
+            sql = "select packed from components where signature = ?"
+            blob = connection.execute(sql, (signature,)).fetchone()
+            return Found(*row)._asdict() | {
+                "aliases": names[0],
+                "hints": names[1],
+                "components": unpacked(blob[0] if blob else None),
+                "repairs": self._with_history(connection, signature),
+            }
 
-    def _see(self, db: Any, outcome: Outcome) -> None:
-        db.execute(
-            "insert into signatures values (?, ?, ?, 1) on conflict (signature) do update set"
-            " last_seen = excluded.last_seen, seen = seen + 1",
-            [outcome.signature, outcome.at, outcome.at],
+    def _with_history(self, connection: sqlite3.Connection, signature: str) -> list[Data]:
+        base = "base_successes, base_failures, base_confidence, base_auto_apply"
+        sql = f"select id, {REPAIR}, {base} from repairs where signature = ? order by {TRUST}"  # noqa: S608
+        found = []
+        for id, *columns in connection.execute(sql, (signature,)).fetchall():
+            history = rows(
+                self.store.db, "select * from history where repair = ? order by id desc limit ?", [id, HISTORY_SHOWN]
+            )
+            before = standing_of(columns[-4:])
+            found.append(
+                repair_of(columns[:-4])
+                | {
+                    "before": {"successes": before.successes, "failures": before.failures},
+                    "history": [_past(row) for row in history],
+                }
+            )
+        return found
+
+    # ---- many ---------------------------------------------------------------------------------------
+
+    def listed(self, limit: int, *, kernel: str = "", auto_only: bool = False) -> list[Data]:
+        """Repairs of all signatures, the newest used first; a signature without repair counts as one with none."""
+        sql = (
+            "select s.signature, s.kernel, r.playbook, r.successes, r.failures, r.confidence, r.last_used, r.auto_apply"
+            " from signatures s left join repairs r on r.signature = s.signature"
+            " where (?1 = '' or s.kernel = ?1) and (not ?2 or r.auto_apply = 1)"
+            " order by coalesce(nullif(r.last_used, 0.0), s.last_seen) desc, s.signature, r.playbook, r.params limit ?3"
         )
-        for alias in outcome.aliases:
-            if alias != outcome.signature:
-                db.execute("insert into aliases values (?, ?) on conflict do nothing", [alias, outcome.signature])
+        with self.store.read():
+            found = self.connection().execute(sql, (kernel, int(auto_only), limit)).fetchall()
+        keys = ("signature", "kernel", "playbook", "successes", "failures", "confidence", "last_used", "auto_apply")
+        return [dict(zip(keys, row, strict=True)) for row in found]
 
-    def _store(self, db: Any, repair: int, standing: Standing, outcome: Outcome) -> None:
-        now = [standing.successes, standing.failures, standing.confidence, int(standing.auto_apply), outcome.at]
-        db.execute(
-            "update repairs set successes = ?, failures = ?, confidence = ?, auto_apply = ?, last_used = ?"
-            " where id = ?",
-            [*now, repair],
-        )
-        flags = [int(outcome.ok), int(outcome.verified), outcome.at, outcome.run or None]
-        db.execute(
-            "insert into history (repair, ok, verified, at, run, incident, detail, confidence)"
-            " values (?, ?, ?, ?, ?, ?, ?, ?)",
-            [repair, *flags, outcome.incident, outcome.detail, standing.confidence],
-        )
+    def exported(self, after: str, limit: int) -> list[Data]:
+        """Signatures in the order of their ids, behind `after`: what `describe` says of each without its history."""
+        with self.store.read():
+            connection = self.connection()
+            sql = f"select {_SIGNATURE} from signatures s where signature > ? order by signature limit ?"  # noqa: S608
+            found = {row[0]: Found(*row)._asdict() for row in connection.execute(sql, (after, limit))}
+            if not found:
+                return []
+            for each in found.values():
+                each |= {"aliases": [], "hints": [], "components": [], "repairs": []}
+            span = (after, next(reversed(found)))
+            within = "where signature > ? and signature <= ?"
+            sql = f"select signature, alias, is_hint from aliases {within} order by alias"  # noqa: S608
+            for signature, alias, is_hint in connection.execute(sql, span):
+                found[signature]["hints" if is_hint else "aliases"].append(alias)
+            sql = f"select signature, packed from components {within}"  # noqa: S608
+            for signature, blob in connection.execute(sql, span):
+                found[signature]["components"] = unpacked(blob)
+            sql = f"select signature, {REPAIR} from repairs {within} order by {TRUST}"  # noqa: S608
+            for signature, *columns in connection.execute(sql, span):
+                found[signature]["repairs"].append(repair_of(columns))
+        return list(found.values())
 
-    def forget(self, signature: str) -> Data:
-        """Delete a signature and all that belongs to it; what was deleted. Raises NotFound."""
-        gone = self.describe(signature)
-        with self.store.write() as db:
-            db.execute("delete from history where repair in (select id from repairs where signature = ?)", [signature])
-            for table in ("repairs", "aliases", "signatures"):
-                db.execute(f"delete from {table} where signature = ?", [signature])  # noqa: S608 - three own tables
-        return gone
-
-    def page(self, limit: int, *, auto_only: bool = False) -> list[Data]:
-        """The newest used repairs of all signatures."""
-        where = "where auto_apply = 1" if auto_only else ""
-        sql = f"select * from repairs {where} order by last_used desc, id desc limit ?"  # noqa: S608
-        with self.store.read() as db:
-            return [_repair(row) for row in rows(db, sql, [limit])]
+    def standing(self, playbooks: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Verified outcomes of each playbook over all signatures; zeros for one that was never used."""
+        sql = "select coalesce(sum(successes), 0), coalesce(sum(failures), 0) from repairs where playbook = ?"
+        with self.store.read():
+            connection = self.connection()
+            found = {name: connection.execute(sql, (name,)).fetchone() for name in playbooks}
+        return {name: {"successes": row[0], "failures": row[1]} for name, row in found.items()}
 
     def totals(self) -> dict[str, int]:
         """Counts over everything."""
@@ -166,22 +209,28 @@ class SignatureRows:
                 "known_signatures": count(db, "select count(*) from signatures"),
                 "repairs": count(db, "select count(*) from repairs"),
                 "auto_apply": count(db, "select count(distinct signature) from repairs where auto_apply = 1"),
-                "high_confidence": count(db, "select count(distinct signature) from repairs where confidence > 80"),
+                "high_confidence": count(
+                    db, "select count(distinct signature) from repairs where confidence > ?", [HIGH]
+                ),
                 "successes": count(db, "select sum(successes) from repairs"),
                 "failures": count(db, "select sum(failures) from repairs"),
             }
 
+    def by_playbook(self) -> list[Data]:
+        """Each playbook over all signatures, the most used first."""
+        sql = (
+            "select playbook, count(distinct signature) as signatures, sum(successes) as successes,"
+            " sum(failures) as failures, sum(auto_apply) as auto_apply, sum(confidence > ?) as high_confidence"
+            " from repairs group by playbook order by sum(successes) + sum(failures) desc, playbook"
+        )
+        with self.store.read() as db:
+            return rows(db, sql, [HIGH])
 
-def _standing(row: Data) -> Standing:
-    return Standing(row["successes"], row["failures"], row["confidence"], bool(row["auto_apply"]))
 
-
-def _repair(row: Data) -> Data:
-    return row | {"params": json.loads(row["params"]), "auto_apply": bool(row["auto_apply"])}
+def _row(connection: sqlite3.Connection, name: str) -> Any:
+    return connection.execute(_BY_ALIAS, (name,)).fetchone() or connection.execute(_BY_ID, (name,)).fetchone()
 
 
 def _past(row: Data) -> Data:
-    return {key: row[key] for key in ("at", "run", "incident", "detail", "confidence")} | {
-        "ok": bool(row["ok"]),
-        "verified": bool(row["verified"]),
-    }
+    kept = {key: row[key] for key in ("at", "run", "incident", "detail", "confidence")}
+    return kept | {"ok": bool(row["ok"]), "verified": bool(row["verified"])}

@@ -1,8 +1,9 @@
 """One SQLite file with one writer: durable transactions, schema migrations, self-repair at open.
 
 A damaged file is moved to quarantine and the newest valid snapshot takes its place; the world's refusals (disk
-full, read-only, locked) become StoreFailed. Must not know any table: schemas arrive as `Migrations`.
-Invariant: what `write` committed is on the disk, and after any failure the store can be used again.
+full, read-only, locked) become StoreFailed, and so does a damaged full-text index, for which no file is replaced. Must
+not know any table: schemas arrive as `Migrations`. Invariant: what `write` committed is on the disk, and after any
+failure the store can be used again.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ from sqlite_utils import Database, Migrations
 
 from grace_actors.errors import StoreFailed
 from grace_actors.kernel import Check
-from grace_actors.stores import backups
+from grace_actors.stores import backups, search_index
 from grace_actors.stores.files import failed, quarantine
 
 Emit = Callable[[str, str, dict[str, Any]], None]
 BUSY_TIMEOUT_S = 2.0
 """Only a reader that checkpoints or a stray second process can hold the lock: one writer per file is the rule."""
+
+INDEX_CHECK_MOST_BYTES = 64_000_000
+"""Larger files are not searched for damaged indexes at the start. 10,000 chunks of text (14 MB) take about 0.1 s, ten
+times what the check of the file itself takes."""
 
 EVENTS = ("store.restored", "store.recreated", "store.replaced")
 """What a store emits; a kernel that owns one lists them in its `emits`."""
@@ -63,6 +68,8 @@ class Store:
         self._backed_up_changes = 0
         self._inode = 0
         self._open_again = False
+        self._index_problem: str | None = None
+        """What is wrong with a full-text index; None while nobody has looked since the file was opened."""
         self.restored_from: Path | None = None
         """The snapshot that replaced a damaged file at the last open, if one did."""
         self.db = self._open()
@@ -94,7 +101,7 @@ class Store:
     def check(self) -> Check:
         """A full integrity check of the file, and that the next write has a chance."""
         try:
-            found = _problem(self.db.conn, "integrity_check")
+            found = search_index.file_problem(self.db.conn, "integrity_check")
             self.db.execute("BEGIN IMMEDIATE")
             self.db.rollback()
         except sqlite3.Error as error:
@@ -109,6 +116,17 @@ class Store:
         except sqlite3.Error as error:
             return Check(name=f"store_{self.name}", ok=False, detail=str(error))
         return Check(name=f"store_{self.name}", ok=True, detail=f"{self.path.name} takes writes")
+
+    def index_works(self) -> Check:
+        """The self-test of the full-text indexes: all of each once after opening, unless the file is very large; from
+        then on what requests met."""
+        try:
+            if self._index_problem is None:
+                self._index_problem = self._examine_indexes()
+            problem = self._index_problem
+        except sqlite3.Error as error:
+            problem = str(error)
+        return Check(name="index_works", ok=not problem, detail=problem or "searches find what is stored")
 
     def backup(self) -> Path:
         """Take a checksummed snapshot by online backup and keep the newest few. Raises StoreFailed."""
@@ -150,6 +168,8 @@ class Store:
             yield
         except sqlite3.DatabaseError as error:
             code = _primary(error)
+            if search_index.is_index_damage(error) and (self._index_problem or not self._file_problem()):
+                raise self._index_damaged(str(error)) from error
             if code in _DAMAGE:
                 raise self._repair(str(error)) from error
             if code not in _REFUSED:
@@ -166,6 +186,37 @@ class Store:
             f"store {self.name} was damaged ({problem}) and has been replaced",
             hint="try again; writes since the last snapshot must be repeated, the damaged file is in quarantine",
         )
+
+    def _file_problem(self) -> str:
+        try:
+            return search_index.file_problem(self.db.conn)
+        except sqlite3.DatabaseError as error:
+            return str(error)
+
+    def _index_damaged(self, problem: str) -> StoreFailed:
+        """The file is sound: an older one in its place would lose rows and heal nothing."""
+        names = ", ".join(search_index.indexes(self.db.conn))
+        text = f"the search index {names} of store {self.name} ({self.path}) is damaged ({problem}); its rows are sound"
+        self._index_problem = text
+        return StoreFailed(text, hint=self._rebuild_it)
+
+    @property
+    def _rebuild_it(self) -> str:
+        return f"rebuild it: `playbook run search_index_repair kernel={self.name}`, or the action rebuild_search_index"
+
+    def _examine_indexes(self) -> str:
+        """What is wrong with the full-text indexes of a file that was just opened."""
+        if self.path.stat().st_size > INDEX_CHECK_MOST_BYTES:
+            return ""
+        connection, was_changed = self.db.conn, self.changed
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            found = search_index.problems(connection)
+        finally:
+            connection.rollback()
+        if not was_changed:  # the check counts as a change
+            self._backed_up_changes = connection.total_changes
+        return self._index_damaged("; ".join(found.values())).message if found else ""
 
     def _follow_file(self) -> None:
         """Somebody removed or exchanged the file: writing on into the nameless old one would lose everything at
@@ -185,6 +236,7 @@ class Store:
     def _reopen(self) -> None:
         self._open_again = True
         self.db = self._open()
+        self._index_problem = None
         self._open_again = False
 
     # ---- opening ------------------------------------------------------------------------------------
@@ -199,6 +251,8 @@ class Store:
         try:
             return self._connect()
         except sqlite3.DatabaseError as error:
+            if search_index.is_index_damage(error):  # met by a migration
+                raise StoreFailed(f"a search index of store {self.name} is damaged", hint=self._rebuild_it) from error
             if _primary(error) not in _DAMAGE:
                 hint = _REFUSED.get(_primary(error), "check permissions and space of the home")
                 raise StoreFailed(f"store {self.name} cannot be opened: {error}", hint=hint) from error
@@ -223,7 +277,7 @@ class Store:
         connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S)
         try:
             fresh = self.path.stat().st_size == 0
-            problem = "" if fresh else _problem(connection, "quick_check(1)")
+            problem = "" if fresh else search_index.file_problem(connection)
             if problem:
                 raise _damaged(problem)
             db = Database(connection, execute_plugins=False)
@@ -261,12 +315,6 @@ def _home_of(path: Path) -> Path:
 def _primary(error: sqlite3.Error) -> int:
     """SQLite's primary result code; the extended codes carry it in the low byte."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
-
-
-def _problem(connection: sqlite3.Connection, pragma: str) -> str:
-    """What SQLite's own check says; empty when the file is sound."""
-    row = connection.execute(f"PRAGMA {pragma}").fetchone()
-    return "" if row and row[0] == "ok" else str(row[0] if row else "the check gave no answer")
 
 
 def _damaged(problem: str) -> sqlite3.DatabaseError:

@@ -21,6 +21,7 @@ from typing import Any
 from thespian.actors import ActorAddress, ActorExitRequest, WatchMessage
 from thespian.system.messages.multiproc import ChildMayHaveDied
 from thespian.system.systemCommon import MAX_SHUTDOWN_DRAIN_PERIOD
+from thespian.system.timing import ExpirationTimer
 from thespian.system.transport import (
     ReceiveEnvelope,
     SendStatus,
@@ -58,6 +59,7 @@ class RunLoop(wakeupTransportBase):  # type: ignore[misc]
 
     def __init__(self, at: str, token: bytes) -> None:
         super().__init__()
+        self.run_time = ExpirationTimer(None)  # an alarm may be set before the first run
         self._poller, self._inbox, self._flow = new_poller(), Inbox(), flow.Flow()
         self._mesh = Mesh(at, token, self._poller, self._inbox.put, self._control_arrived, self._done, self._lost)
         self.myAddress = ActorAddress(SocketAddress(self._mesh.path))
@@ -160,20 +162,18 @@ class RunLoop(wakeupTransportBase):  # type: ignore[misc]
 
     def run(self, handler: Any, most: Any = None) -> Any:
         """Serve the mailbox, at most for so long (timedelta or seconds; None: until the handler ends it). Thespian
-        calls alarms from here too, so the whole run has one runner."""
+        calls alarms from here too, so the whole run has one runner. A run that only sends leaves alarms alone:
+        one that is due would end it before anything is sent."""
         with self._turns:
             before, self._runner = self._runner, threading.get_ident()
         try:
+            if handler is TransmitOnly or isinstance(handler, TransmitOnly):
+                return self._run_sending(ExpirationTimer(most))
             return super().run(handler, most)
         finally:
             self._runner = before
 
     def _runWithExpiry(self, handler: Any) -> Any:  # noqa: N802 - Thespian's name
-        if handler is TransmitOnly or isinstance(handler, TransmitOnly):
-            return self._run_sending()
-        return self._run_serving(handler)
-
-    def _run_serving(self, handler: Any) -> Any:
         self._abort = None
         has_looked = False
         self._mesh.end_turn()
@@ -192,11 +192,12 @@ class RunLoop(wakeupTransportBase):  # type: ignore[misc]
             self._look(flow.STEP_S)
         return Thespian__Run_Terminated()
 
-    def _run_sending(self) -> Any:
+    def _run_sending(self, until: Any) -> int:
+        """Send what waits; how much still waits when the time is over."""
         self._abort = None
         self._mesh.end_turn()
         while self._abort is not False and (unsent := self.unsent):
-            left: float | None = self.run_time.view().remainingSeconds()
+            left: float | None = until.view().remainingSeconds()
             if left == 0:
                 return unsent
             self._look(flow.STEP_S if left is None else min(left, flow.STEP_S))

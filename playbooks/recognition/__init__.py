@@ -6,6 +6,7 @@ Invariant: what is listed in `__all__` is the public surface; the rest may chang
 
 from __future__ import annotations
 
+from playbooks.recognition.exits import failure_of_exit
 from playbooks.recognition.masking import masked, outline
 from playbooks.recognition.recipe import ALGO, signature_of
 from playbooks.recognition.rules import NO_RULES, Rule, Rules, RulesRefused, parse_rules
@@ -26,6 +27,7 @@ __all__ = [
     "Rules",
     "RulesRefused",
     "Signature",
+    "failure_of_exit",
     "masked",
     "outline",
     "parse",

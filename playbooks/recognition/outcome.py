@@ -76,7 +76,10 @@ class _Said:
         if failure.kind in _IS_NAMED and failure.check:
             self.name = failure.check
             self._add("check", self.name, "what was found")
-            if reason:
+            if reason and failure.kind is FailureKind.NOT_READY:
+                self.message = masked(reason)
+                self._add("message", self.message, "masked; one check may fail for several reasons")
+            elif reason:
                 self.components.append(Component("reason", reason, NOWHERE, "the check says it without figures"))
         elif failure.kind in _ENDS_SILENTLY:
             if reason:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from supervisors.policies.recycle import Recycle
+from supervisors.policies.repair import Repair
 from supervisors.policies.watchdog import Watchdog
 from supervisors.policy import Policy
 
-POLICIES: Mapping[str, type[Policy]] = {policy.name: policy for policy in (Watchdog, Recycle)}
+POLICIES: Mapping[str, type[Policy]] = {policy.name: policy for policy in (Watchdog, Repair, Recycle)}
 
-__all__ = ["POLICIES", "Recycle", "Watchdog"]
+__all__ = ["POLICIES", "Recycle", "Repair", "Watchdog"]

@@ -23,6 +23,7 @@ from supervisors.policy import (
     Unwake,
     Wake,
     Woken,
+    names_param,
     number_param,
     unknown_params,
 )
@@ -48,15 +49,12 @@ class Recycle(Policy):
 
     @classmethod
     def validate(cls, params: Mapping[str, Any]) -> list[Fault]:
-        exempt = params.get("except", ())
         faults = unknown_params(params, ("max_age_s", "jitter", "max_memory_mb", "except"))
         faults += number_param(params, "max_age_s") + number_param(params, "max_memory_mb")
         faults += number_param(params, "jitter", excluded=False)
         if params.get("max_age_s") is None and params.get("max_memory_mb") is None:
             faults.append(Fault((), "no_limit", "recycle needs a limit", ("max_age_s", "max_memory_mb")))
-        if not isinstance(exempt, list | tuple) or not all(isinstance(id, str) for id in exempt):
-            faults.append(Fault(("except",), "invalid_except", f"except is {exempt!r}", ("a list of child ids",)))
-        return faults
+        return faults + names_param(params, "except")
 
     def handle(self, event: Seen, commands: Sequence[Command], now: float) -> list[Action]:
         actions: list[Action] = []

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from supervisors.faults import Fault
-from supervisors.policy import Policy, SupervisorView, number_param, unknown_params
+from supervisors.policy import Policy, SupervisorView, names_param, number_param, unknown_params
 from supervisors.spec import ChildSpec, Heartbeat
 
 INTERVAL_S = 5.0  # origin's health monitor pings every 5 s
@@ -32,13 +32,10 @@ class Watchdog(Policy):
 
     @classmethod
     def validate(cls, params: Mapping[str, Any]) -> list[Fault]:
-        exempt = params.get("except", ())
         faults = unknown_params(params, ("interval_s", "misses", "except"))
         faults += number_param(params, "interval_s")
         faults += number_param(params, "misses", least=1, excluded=False, whole=True)
-        if not isinstance(exempt, list | tuple) or not all(isinstance(id, str) for id in exempt):
-            faults.append(Fault(("except",), "invalid_except", f"except is {exempt!r}", ("a list of child ids",)))
-        return faults
+        return faults + names_param(params, "except")
 
     def adapt(self, spec: ChildSpec) -> ChildSpec:
         if spec.heartbeat is not None or spec.id in self._except:

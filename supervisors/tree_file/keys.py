@@ -125,6 +125,13 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
 
 POLICIES: Mapping[str, Mapping[str, str]] = {
     "watchdog": {"interval": "duration", "misses": "count", "except": "names"},
+    "repair": {
+        "window": "duration",
+        "starts": "count",
+        "crashes": "count",
+        "deadline": "duration",
+        "except": "names",
+    },
     "recycle": {"max_age": "duration", "max_memory_mb": "number", "jitter": "number", "except": "names"},
 }
 """Every policy with its parameters and what each takes: duration (`x` in the file is `x_s` for the policy), count,

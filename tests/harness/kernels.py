@@ -37,6 +37,7 @@ class Bench:
     events: list[tuple[str, str, Data]] = field(default_factory=list)
     sent: list[tuple[str, str, str, Data]] = field(default_factory=list)  # sender, to, verb, args
     saved: dict[str, Any] = field(default_factory=dict)
+    on_emit: list[Callable[[str, str, Data], None]] = field(default_factory=list)
     _due: list[tuple[float, int, _Timer, Callable[[], None]]] = field(default_factory=list)
     _watched: dict[int, tuple[int, _Timer, Callable[[], None]]] = field(default_factory=dict)
     _ids: Any = field(default_factory=lambda: itertools.count(1))
@@ -160,6 +161,8 @@ class BenchContext:
 
     def emit(self, type: str, subject: str, data: Data | None = None) -> None:
         self.bench.events.append((type, subject, dict(data or {})))
+        for take in self.bench.on_emit:
+            take(type, subject, dict(data or {}))
 
     def after(self, delay_s: float, call: Callable[[], None]) -> _Timer:
         return self.bench.at(delay_s, call, self.name)

@@ -28,6 +28,12 @@ POLICIES = [
     (),
     (PolicySpec(name="watchdog", params={"interval_s": 3.0, "misses": 1}),),
     (PolicySpec(name="recycle", params={"max_age_s": 4.0, "max_memory_mb": 50.0}),),
+    (PolicySpec(name="repair", params={"crashes": 2, "deadline_s": 5.0}),),
+    (
+        PolicySpec(
+            name="repair", params={"window_s": 9.0, "starts": 1, "crashes": 1, "deadline_s": 9.0, "except": ["b"]}
+        ),
+    ),
 ]
 
 
@@ -74,3 +80,9 @@ def supervisor_specs(draw, strategy=None):
 def ends_the_start(spec):
     """OTP's way: a child that fails at the first start takes its supervisor with it."""
     return spec.on_exhausted is OnExhausted.ESCALATE or spec.restart is Restart.TEMPORARY
+
+
+def is_covered(spec, supervisor):
+    """Whether the policy `repair` answers for this child."""
+    exempt = [policy.params.get("except", ()) for policy in supervisor.policies if policy.name == "repair"]
+    return bool(exempt) and spec.id not in exempt[0] and spec.restart is not Restart.TEMPORARY

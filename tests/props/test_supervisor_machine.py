@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from supervisors import Restart, SlotState, Startup, Strategy, Supervisor
 from supervisors import messages as m
 from supervisors.messages import Exit, ExitKind, OpKind, StopHow
-from tests.props.supervisor_specs import IDS, child_specs, ends_the_start, supervisor_specs
+from supervisors.slots import HELD
+from tests.props.supervisor_specs import IDS, child_specs, ends_the_start, is_covered, supervisor_specs
 
 REASONS = [
     Exit(ExitKind.NORMAL),
@@ -71,10 +72,12 @@ class SupervisorMachine(RuleBasedStateMachine):
     def deliver(self, event):
         before = {view.id for view in self.core.view()}
         self.core.take_changed()
+        self.was_idle = not self.core.is_busy
         commands = self.core.handle(event, self.now)
         after = {view.id: view for view in self.core.view()}
         if self.gone is not None:
             assert all(isinstance(c, m.Reply) for c in commands), "nothing but noproc follows Gone"
+        self.check_hold(event, commands)
         for command in commands:
             self.check(command, before | set(after))
         changed = self.core.changed
@@ -110,7 +113,8 @@ class SupervisorMachine(RuleBasedStateMachine):
                 self.open_calls.remove(id)
             case m.Started():
                 assert self.is_starting_up
-                assert not any(ends_the_start(c) for c in self.spec.children if c.id in self.failed_first)
+                failed = [c for c in self.spec.children if c.id in self.failed_first]
+                assert not any(ends_the_start(c) and not is_covered(c, self.spec) for c in failed)
                 self.is_starting_up = False
             case m.Gone(exit):
                 assert self.gone is None
@@ -119,8 +123,18 @@ class SupervisorMachine(RuleBasedStateMachine):
                     assert any(ends_the_start(c) for c in self.spec.children if c.id in self.failed_first)
                 self.gone = exit
 
+    def check_hold(self, event, commands):
+        """What follows when a child that ran is held at once."""
+        held = [c.subject for c in commands if isinstance(c, m.Report) and c.type == "child.awaiting_repair"]
+        is_held = self.was_idle and isinstance(event, m.ChildExited) and event.child in held
+        if is_held and self.views[event.child].state is SlotState.RUNNING:
+            assert not any(isinstance(c, m.StopChild) for c in commands), "siblings of a held child keep running"
+
     def check_start(self, id, gen, spec):
         assert id not in self.alive, "at most one live incarnation per slot"
+        if id in self.views and self.views[id].state in HELD:
+            cause = self.core._engine.slots.get(id).cause
+            assert cause in ("restart_child", "start_child"), "nothing automatic starts a held child"
         assert gen > self.last_gens.get(id, 0), "generations grow, also over delete and re-add"
         assert not self.stopping, "after StopRequested nothing is started"
         self.last_gens[id] = gen
@@ -352,6 +366,20 @@ class SupervisorMachine(RuleBasedStateMachine):
             if slot.next_retry_at is not None:
                 assert slot.state is SlotState.RESTARTING
                 assert slot.retry_timer in self.timers or self.core._engine.queue or self.core.is_busy
+
+    @invariant()
+    def each_hold_has_one_deadline_while_it_lasts_and_nothing_else_has_one(self):
+        hosted = [hosted for hosted in self.core._policies._hosted if hosted.name == "repair"]
+        if not hosted or self.gone is not None or self.core._engine.ending is not None or self.is_reloaded:
+            return
+        awaiting = {v.id for v in self.core.view() if v.state is SlotState.AWAITING_REPAIR}
+        covered = {id for id in awaiting if is_covered(self.core.child(id).spec, self.core.spec)}
+        deadlines = set(hosted[0].timers)
+        if self.core.is_busy:
+            covered = {id for id in covered if id in deadlines}
+            deadlines -= {v.id for v in self.core.view() if v.state in (SlotState.STARTING, SlotState.STOPPING)}
+        assert deadlines == covered
+        assert set(hosted[0].timers.values()) <= set(self.timers)
 
     def teardown(self):
         """Every life can be ended: all obey, and nothing is left."""

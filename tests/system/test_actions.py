@@ -249,3 +249,31 @@ def test_logs_in_use_are_not_touched(tree: Running) -> None:
     names = sorted(file.name for file in tree.home.logs.glob("*.log"))
     assert not ok(tree, "archive_logs", older_than_days=0.0)["changed"]
     assert sorted(file.name for file in tree.home.logs.glob("*.log")) == names
+
+
+def test_a_setting_is_in_force_after_a_restart_and_a_broken_file_of_overrides_stops_nothing(tree: Running) -> None:
+    before = ok(tree, "read_setting", kernel="message_bus", key="delivery_timeout")["data"]
+    done = ok(tree, "set_setting", kernel="message_bus", key="delivery_timeout", times=2.0)["data"]
+    assert (done["before"], done["value"], done["restart_needed"]) == (before["value"], 2 * before["value"], True)
+    ok(tree, "restart_kernel", kernel="message_bus")
+    after = ok(tree, "read_setting", kernel="message_bus", key="delivery_timeout")["data"]
+    assert (after["value"], after["overridden"]) == (done["value"], True)
+    path = tree.home.root / "config/overrides.yaml"
+    path.write_text("overrides: [\n")
+    ok(tree, "restart_kernel", kernel="message_bus")
+    assert ask(tree, "message_bus", "settings")["overridden"] == []
+    (event,) = tree.events(type="overrides.ignored", since=0)
+    assert event["subject"] == "message_bus"
+    assert event["data"]["problems"][0].startswith(f"{path}:2:1: ")
+    path.unlink()
+
+
+def test_the_schema_of_a_store_in_use_is_completed(tree: Running) -> None:
+    assert ok(tree, "verify_store_schema", kernel="coding_agent")["data"]["value"] is True
+    connection = sqlite3.connect(tree.home.root / "data/coding_agent/work_orders.db")
+    connection.execute("drop index orders_by_run")
+    connection.close()
+    assert not perform(tree, "verify_store_schema", kernel="coding_agent")["ok"]
+    ok(tree, "repair_store_schema", kernel="coding_agent")
+    assert ok(tree, "verify_store_schema", kernel="coding_agent")["data"]["value"] is True
+    assert ok(tree, "submit_test_task")["data"]["value"] == "completed"

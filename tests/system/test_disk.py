@@ -106,7 +106,7 @@ def test_a_tree_survives_kills_on_a_full_disk(disk: Path) -> None:
         assert running.process.poll() is None
         hog.unlink()
         for node in running.nodes().values():
-            if node["state"] in ("quarantined", "failed"):
+            if node["state"] in ("awaiting_repair", "quarantined", "failed"):
                 running.call("start", name=node["name"])
         running.wait_running()
         assert running.stop() == 0

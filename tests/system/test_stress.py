@@ -43,7 +43,9 @@ def mend(running: Running) -> bool:
     """What a person would do: start what is down, release what is paused. True when nothing needed it."""
     calm = True
     for node in running.nodes().values():
-        verb = {"paused": "resume", "stopped": "start", "quarantined": "start", "failed": "start"}.get(node["state"])
+        state = node["state"]
+        is_down = state in ("stopped", "awaiting_repair", "quarantined", "failed")
+        verb = "start" if is_down else "resume" if state == "paused" else None
         if verb:
             calm = False
             with contextlib.suppress(RemoteFailed, Interrupted, NotRunning):

@@ -1,21 +1,24 @@
-"""Checks SQLite files, takes and finds snapshots of them, and puts one back. A command: JSON in, JSON out.
+"""Checks SQLite files and their search indexes, restores snapshots, rebuilds indexes. A command: JSON in, JSON out.
 
-It opens databases read-only and writes only what an order names. Invariant: a file is replaced only by a snapshot whose
+Nothing outside the standard library is imported, so that it starts fast. It opens databases read-only unless the order
+is to change them. Invariant: a file is replaced only by a snapshot whose
 checksum and content were found good in the same run, and the replaced one is in quarantine.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from grace_actors.errors import GraceError
-from grace_actors.stores import backups
+from grace_actors.stores import backups, damage, search_index
 from grace_actors.stores.backups import Backup
 from grace_actors.stores.files import quarantine
 
@@ -29,13 +32,23 @@ def problem_of(file: Path) -> str:
     connection = None
     try:
         connection = open_to_read(file)
-        row = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        return search_index.file_problem(connection, "integrity_check")
     except sqlite3.Error as error:
         return str(error)
     finally:
         if connection is not None:
             connection.close()
-    return "" if row and row[0] == "ok" else str(row[0] if row else "the check gave no answer")
+
+
+def index_problems(file: Path) -> dict[str, str]:
+    """Damaged search index -> problem, of a sound file. The check needs to write, and others may use the file: a copy
+    in memory is checked."""
+    with contextlib.closing(open_to_read(file)) as connection:
+        if not search_index.indexes(connection):
+            return {}
+        with contextlib.closing(sqlite3.connect(":memory:")) as copy:
+            connection.backup(copy)
+            return search_index.problems(copy, compare=True)
 
 
 def open_to_read(file: Path) -> sqlite3.Connection:
@@ -47,6 +60,52 @@ def open_to_read(file: Path) -> sqlite3.Connection:
 def check(order: Any) -> Any:
     """File -> problem."""
     return {file: problem_of(Path(file)) for file in order["files"]}
+
+
+def examine(order: Any) -> Any:
+    """File -> {problem, indexes}: of the file itself, and of each damaged search index in a sound one."""
+    found = {}
+    for name in order["files"]:
+        problem = problem_of(Path(name))
+        found[name] = {"problem": problem, "indexes": {} if problem else index_problems(Path(name))}
+    return found
+
+
+def indexes(order: Any) -> Any:
+    """File -> names of its search indexes."""
+    found = {}
+    for name in order["files"]:
+        with contextlib.closing(open_to_read(Path(name))) as connection:
+            found[name] = search_index.indexes(connection)
+    return found
+
+
+def rebuild(order: Any) -> Any:
+    """Build every search index of the files anew from its rows, each file in one transaction: file -> {indexes, rows,
+    problem}. The problem is what the check says afterwards; then nothing was changed."""
+    return {name: rebuilt(Path(name)) for name in order["files"]}
+
+
+def rebuilt(file: Path) -> dict[str, Any]:
+    """What became of the indexes of one file."""
+    if problem := problem_of(file):
+        return {"indexes": [], "rows": 0, "problem": f"the file itself is damaged: {problem}"}
+    with contextlib.closing(sqlite3.connect(file, timeout=2.0, isolation_level=None)) as connection:
+        names = search_index.indexes(connection)
+        rows = 0
+        connection.execute("BEGIN IMMEDIATE")
+        for index in names:
+            search_index.rebuild(connection, index)
+            rows += int(connection.execute(f"select count(*) from {search_index.quoted(index)}").fetchone()[0])  # noqa: S608
+        left = search_index.problems(connection, compare=True)
+        connection.execute("ROLLBACK" if left else "COMMIT")
+    problem = "; ".join(f"{index}: {said}" for index, said in left.items())
+    return {"indexes": names, "rows": rows, "problem": problem}
+
+
+def corrupt(order: Any) -> Any:
+    """Damage a file on purpose, while its owner stands still."""
+    return damage.damage(Path(order["file"]), order["bytes"])
 
 
 def newest(order: Any) -> Any:
@@ -76,13 +135,16 @@ def restore(order: Any) -> Any:
     return {"quarantine": str(kept), "problem": problem_of(file)}
 
 
+WORK: dict[str, Callable[[Any], Any]] = {
+    work.__name__: work for work in (check, examine, indexes, newest, capture, restore, rebuild, corrupt)
+}
+
+
 def main() -> None:
     """Obey the order on standard input."""
     order = json.load(sys.stdin)
     try:
-        print(
-            json.dumps({"check": check, "newest": newest, "capture": capture, "restore": restore}[order["do"]](order))
-        )
+        print(json.dumps(WORK[order["do"]](order)))
     except GraceError as error:
         sys.exit(f"{error.message}; {error.hint}")
     except (OSError, ValueError, sqlite3.Error) as error:

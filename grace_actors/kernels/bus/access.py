@@ -37,14 +37,27 @@ class Alarm(StrEnum):
 
 
 class Acl:
-    """The table: topic -> names that may publish to it."""
+    """The table: topic -> names that may publish to it; and `granted`, what was allowed beyond it."""
 
     def __init__(self, table: Mapping[str, Sequence[str]]) -> None:
         self.table = {topic: frozenset(names) for topic, names in table.items()}
+        self.granted: list[tuple[str, str]] = []
 
     def allows(self, topic: str, sender: str) -> bool:
-        """Whether the sender may publish; every entry that covers the topic must allow it."""
-        return all(sender in names for _, names in self._covering(topic))
+        """Whether the sender may publish: every entry that covers the topic allows it, or it was granted."""
+        return all(sender in names for _, names in self._covering(topic)) or self._is_granted(topic, sender)
+
+    def grant(self, topic: str, sender: str) -> None:
+        """Let a sender publish to a topic and everything below it, whatever the table says."""
+        if (topic, sender) not in self.granted:
+            self.granted.append((topic, sender))
+
+    def revoke(self, topic: str, sender: str) -> None:
+        """Take a grant back; what the table allows stays."""
+        self.granted = [one for one in self.granted if one != (topic, sender)]
+
+    def _is_granted(self, topic: str, sender: str) -> bool:
+        return any(sender == who and (topic == key or topic.startswith(f"{key}.")) for key, who in self.granted)
 
     def allowed(self, topic: str) -> list[str]:
         """The names the topic's entries agree on."""
@@ -75,6 +88,14 @@ class Watch:
         """Whether everything from this sender is refused for the moment."""
         found = self._offenders.get(sender)
         return found is not None and now < found.blacklisted_until
+
+    def block(self, sender: str, until: float) -> None:
+        """Refuse everything from this sender until then; a time that is over ends it."""
+        self._offenders.setdefault(sender, _Offender()).blacklisted_until = until
+
+    def blocked(self, now: float) -> dict[str, float]:
+        """Those who are refused for the moment, and until when."""
+        return {name: found.blacklisted_until for name, found in self._offenders.items() if self.blacklisted(name, now)}
 
     def violated(self, sender: str, topic: str, now: float) -> list[Alarm]:
         """Count one violation; the alarms it raises (a running storm raises one a second, not one a message)."""

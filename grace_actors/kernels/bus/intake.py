@@ -49,7 +49,8 @@ class Intake:
 
     def _admit(self, topic: str, sender: str, now: float) -> None:
         if self.watch.blacklisted(sender, now):
-            raise Refused(f"{sender} may not publish for now", hint="it kept publishing to topics it has no access to")
+            hint = "it kept publishing where it has no access, or was blocked; see: ask message_bus acl"
+            raise Refused(f"{sender} may not publish for now", hint=hint)
         if not self.acl.allows(topic, sender):
             self._violated(topic, sender, self.watch.violated(sender, topic, now))
         if self.boot is not None and not self.boot.take(now):

@@ -27,10 +27,10 @@ def _pattern(kind: str, what: str, marks: str, source: str, flags: int = 0) -> P
 
 _END = r"(?![A-Za-z0-9])"
 _BEGIN = r"(?<![A-Za-z0-9])"
-# What redaction put in place of a value is no value: redacting twice changes nothing.
+# What redaction or masking put in place of a value is no value: redacting twice changes nothing.
 _VALUE = (
-    r"[\"']?(?P<secret>(?<=[\"'])(?!\[redacted:)[^\"'\n]{1,500}"
-    r"|(?<![\"'])(?!\[redacted:)[^\s\"',;&<>{}()\[\]]{3,500})"
+    r"[\"']?(?P<secret>(?<=[\"'])(?!\[redacted:|\*\*\*)[^\"'\n]{1,500}"
+    r"|(?<![\"'])(?!\[redacted:|\*\*\*)[^\s\"',;&<>{}()\[\]]{3,500})"
 )
 
 PATTERNS: tuple[Pattern, ...] = (
@@ -78,14 +78,14 @@ PATTERNS: tuple[Pattern, ...] = (
         "bearer",
         "a bearer or basic credential of an HTTP header",
         "bearer|basic",
-        r"\b(?:bearer|basic)\s{1,3}(?P<secret>(?!\[redacted:)[A-Za-z0-9+/._~=-]{8,4000})",
+        r"\b(?:bearer|basic)\s{1,3}(?P<secret>(?!\[redacted:|\*\*\*)[A-Za-z0-9+/._~=-]{8,4000})",
         re.IGNORECASE,
     ),
     _pattern(
         "url_password",
         "a password in a URL",
         "://",
-        r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"']{0,200}:(?P<secret>(?!\[redacted:)[^\s/@\"']{1,200})@",
+        r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"']{0,200}:(?P<secret>(?!\[redacted:|\*\*\*)[^\s/@\"']{1,200})@",
         re.IGNORECASE,
     ),
     _pattern(

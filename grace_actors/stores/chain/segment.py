@@ -20,7 +20,6 @@ from grace_actors.stores.chain import frames
 from grace_actors.stores.files import replace as replace_file
 
 _PIECE_BYTES = 4096
-_PIECE_BYTES = 4096
 PLAIN, PACKED, SEAL = ".log", ".log.gz", ".seal"
 
 
@@ -68,8 +67,12 @@ def files(directory: Path) -> list[Path]:
 
 def content(path: Path) -> bytes:
     """The unpacked bytes of a segment; of damaged compression those before the damage. Raises OSError."""
-    data = path.read_bytes()
-    if not path.name.endswith(PACKED):
+    return unpacked(path.read_bytes(), is_packed=path.name.endswith(PACKED))
+
+
+def unpacked(data: bytes, *, is_packed: bool) -> bytes:
+    """The same for bytes that were read already."""
+    if not is_packed:
         return data
     unpacker, parts = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16), []
     with contextlib.suppress(zlib.error):

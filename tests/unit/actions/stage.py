@@ -32,7 +32,13 @@ class World:
     """It does not answer at all."""
     ends_as: str = "running"
     """What a start leads to."""
+    lag: int = 0
+    """So often status still shows what was, after each change."""
     done: list[tuple[str, str]] = field(default_factory=list)
+    stale: list[Data] = field(default_factory=list)
+    asked: list[Data] = field(default_factory=list)
+    """What the supervisor was asked to do, whole, and when."""
+    times: list[float] = field(default_factory=list)
 
     def add(self, name: str, kind: str = "kernel", state: str = "running", **more: Any) -> None:
         self.nodes[name] = {
@@ -53,6 +59,7 @@ class World:
         node = self.nodes[name]
         if self.is_idle:
             return
+        self.stale = [dict(node)] * self.lag
         if op == "terminate_child":
             node |= {"state": "stopped", "pid": None}
         elif op in ("pause", "resume"):
@@ -73,7 +80,11 @@ class FakeStatus(Kernel):
             return {"state": "running", "kernels": {}, "tree": {**tree, "children": below}}
         if name not in self.world.nodes:
             raise NotFound(f"nothing in the tree is called {name!r}")
-        return dict(self.world.nodes[name])
+        return self.world.stale.pop() if self.world.stale else dict(self.world.nodes[name])
+
+    def do_events(self, request: Request) -> Any:
+        event = {"seq": 3, "type": request.args.get("type") or "x", "subject": request.args.get("subject") or "y"}
+        return {"events": [event], "last": 3}
 
 
 class FakeSupervisor(Kernel):
@@ -82,9 +93,14 @@ class FakeSupervisor(Kernel):
     def do_call(self, request: Request) -> Any:
         if self.world.is_silent:
             return LATER
+        self.world.asked.append(request.args)
+        self.world.times.append(self.ctx.now())
         if self.world.result == "ok":
             self.world.do(request.args["op"], request.args["child"])
         return {"result": self.world.result, "value": None}
+
+    def do_inject(self, request: Request) -> None:
+        self.world.done.append((request.args["fault"], request.args["child"]))
 
     def do_pause(self, request: Request) -> None:
         self._switch(request)

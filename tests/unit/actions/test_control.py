@@ -112,6 +112,12 @@ def test_a_stopped_kernel_is_started_and_one_that_runs_is_left_alone(stage: Stag
     assert stage.world.done == [("restart_child", "librarian")]
 
 
+def test_what_status_still_tells_of_the_life_before_is_not_taken_for_the_new_one(stage: Stage) -> None:
+    stage.world.add("librarian", state="quarantined", last_exit={"reason": "ValueError: boom", "detail": "", "at": ""})
+    stage.world.lag = 3
+    assert stage.ok("start_kernel", kernel="librarian").data["value"] == "running"
+
+
 def test_a_start_that_fails_is_a_failure(stage: Stage) -> None:
     stage.world.add("librarian", state="stopped")
     stage.world.result = "start_failed"

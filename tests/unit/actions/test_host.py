@@ -42,6 +42,8 @@ def test_pressure_is_a_failure_that_names_the_resource(stage: Stage) -> None:
     sample = {"memory_percent": 97.0, "disk_percent": 1.0}
     stage.bench.add("infrastructure_manager", Answering, sample=sample, pressure=pressed)
     assert "memory is at 97.0, limit 85.0" in stage.fails("check_resources").message
+    assert "memory is at 97.0" in stage.fails("check_resources", resource="memory").message
+    assert stage.ok("check_resources", resource="disk").data["value"] is True
 
 
 def test_no_pressure_is_ok_and_no_answer_is_not(stage: Stage) -> None:

@@ -37,6 +37,25 @@ def test_a_queue_that_does_not_drain_is_a_failure(waiting: Stage) -> None:
     assert waiting.fails("drain_queue", wait_s=1.0).data["value"] > 0
 
 
+def test_access_is_changed_at_the_bus_and_seen_there(stage: Stage) -> None:
+    stage.bench.add("message_bus", MessageBus)
+    assert stage.perform("update_acl_config", sender="sandy", check=True).changed
+    assert stage.ok("validate_acl_rules").data["blocked"] == {}
+    assert list(stage.ok("update_acl_config", sender="sandy", for_s=86400.0).data["blocked"]) == ["sandy"]
+    assert list(stage.ok("validate_acl_rules").data["blocked"]) == ["sandy"]
+    stage.ok("update_acl_config", sender="sandy", change="unblock")
+    assert not stage.ok("update_acl_config", sender="sandy", change="unblock").changed
+    granted = stage.ok("update_acl_config", sender="sandy", change="allow", topic="kernel.code").data["granted"]
+    assert granted == [{"topic": "kernel.code", "sender": "sandy"}]
+    assert "may not change access" in stage.fails("update_acl_config", sender="sandy", by="librarian").message
+    assert "without a topic" in stage.fails("update_acl_config", sender="sandy", change="allow").message
+
+
+def test_a_bus_that_lets_strangers_in_has_no_valid_rules(stage: Stage) -> None:
+    stage.bench.add("message_bus", Answering, acl={"blocked": {}, "granted": [], "loaded": False})
+    assert "strangers may publish" in stage.fails("validate_acl_rules").message
+
+
 def test_an_empty_queue_is_drained(stage: Stage) -> None:
     stage.bench.add("message_bus", MessageBus)
     assert stage.ok("drain_queue").data["value"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,11 +11,16 @@ import pytest
 
 from tests.unit.actions.stage import Answering, Stage
 
+ANSWER = {"status": "ok", "count": 3, "ready": True, "host": {"cpu": 1.5, "names": []}, "total_kernels": "20"}
+
 
 class Page(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/health" else 503)
+        known = self.path in ("/health", "/text", "/api/control/state")
+        self.send_response(200 if known else 503)
         self.end_headers()
+        if known:
+            self.wfile.write(b"no JSON" if self.path == "/text" else json.dumps(ANSWER).encode())
 
     def log_message(self, *_: object) -> None:
         """Nothing is printed."""
@@ -77,3 +83,37 @@ def test_a_kernel_that_does_not_answer_its_ping_fails(stage: Stage) -> None:
 @pytest.mark.parametrize("params", [{"samples": 0}, {"percentile": 0.0}, {"threshold_ms": -1.0}])
 def test_figures_that_mean_nothing_are_refused(stage: Stage, params: dict[str, object]) -> None:
     stage.fails("verify_slo", **params)
+
+
+def test_an_answer_with_every_field_in_its_type_passes_and_others_are_told(stage: Stage, url: str) -> None:
+    fields = {"status": "string", "count": "number", "ready": "boolean", "host.cpu": "number", "host.names": "array"}
+    result = stage.ok("validate_endpoint", path="/health", fields=fields, url=url)
+    assert (result.data["value"], result.data["extra"]) == (True, ["total_kernels"])
+
+
+def test_missing_fields_and_wrong_types_are_named(stage: Stage, url: str) -> None:
+    fields = {"gone": "string", "host.gone": "array", "count": "string", "ready": "integer", "status.x": "null"}
+    data = stage.fails("validate_endpoint", path="/health", fields=fields, url=url).data
+    assert data["missing"] == ["gone", "host.gone", "status.x"]
+    assert data["wrong"] == {"count": "integer instead of string", "ready": "boolean instead of integer"}
+
+
+def test_without_fields_what_is_promised_is_checked(stage: Stage, url: str) -> None:
+    assert stage.ok("validate_endpoint", path="/health", url=url).data["value"]
+    data = stage.fails("validate_endpoint", path="/api/control/state", url=url).data
+    assert (data["missing"], data["wrong"]) == (["system_state"], {"total_kernels": "string instead of integer"})
+
+
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ({"path": "/text", "fields": {"a": "string"}}, "the answer is no JSON"),
+        ({"path": "/broken", "fields": {"a": "string"}}, "503"),
+        ({"path": "/text"}, "nothing is promised of /text"),
+        ({"path": "/health", "fields": {"a": "text"}}, "types are: string"),
+    ],
+)
+def test_an_answer_that_cannot_be_judged_is_a_failure(
+    stage: Stage, url: str, params: dict[str, object], told: str
+) -> None:
+    assert told in stage.fails("validate_endpoint", url=url, **params).message

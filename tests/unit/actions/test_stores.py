@@ -174,3 +174,34 @@ def test_kernel_snapshots_are_archived_and_verified(stage: Stage) -> None:
 
 def test_without_memory_fusion_no_snapshot_is_archived(stage: Stage) -> None:
     assert "memory_fusion did not answer" in stage.fails("capture_kernel_snapshots").message
+
+
+def test_a_poisoned_snapshot_is_set_aside_while_its_kernel_is_down(stage: Stage) -> None:
+    stage.world.add("sandbox", state="quarantined")
+    for n in (1, 2):
+        snapshots.save(stage.home / "snapshots", "sandbox", {"n": n})
+    assert stage.perform("reset_kernel_snapshot", kernel="sandbox", check=True).changed
+    assert snapshots.load(stage.home / "snapshots", "sandbox").state == {"n": 2}
+    result = stage.ok("reset_kernel_snapshot", kernel="sandbox")
+    assert snapshots.load(stage.home / "snapshots", "sandbox").state is None
+    kept = Path(result.data["quarantine"])
+    assert sorted(file.name for file in kept.iterdir()) == ["sandbox.prev.snap", "sandbox.snap"]
+    assert stage.world.done == [("reset", "sandbox")]
+    assert not stage.ok("reset_kernel_snapshot", kernel="sandbox").changed
+
+
+def test_a_running_kernel_saves_its_memory_before_that_is_set_aside(stage: Stage) -> None:
+    stage.world.add("sandbox")
+    snapshots.save(stage.home / "snapshots", "sandbox", {"n": 1})
+    stage.ok("reset_kernel_snapshot", kernel="sandbox", start=False)
+    assert stage.world.done == [("terminate_child", "sandbox")]
+
+
+def test_a_kernel_runs_again_when_its_snapshot_could_not_be_set_aside(stage: Stage) -> None:
+    stage.world.add("sandbox")
+    snapshots.save(stage.home / "snapshots", "sandbox", {"n": 1})
+    (stage.home / "quarantine").rmdir()
+    (stage.home / "quarantine").write_text("in the way")
+    assert "were not moved" in stage.fails("reset_kernel_snapshot", kernel="sandbox").message
+    assert stage.world.nodes["sandbox"]["state"] == "running"
+    assert "cannot reset itself" in stage.fails("reset_kernel_snapshot", kernel="self_healing").message

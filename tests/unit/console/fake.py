@@ -145,3 +145,26 @@ class FakeInstance:
             lines.append({"ok": True, "value": None if isinstance(found, Items) else found})
         connection.sendall(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
         return True
+
+
+NOT_FOUND = RemoteError(code="not_found", message="there is no such thing", hint="")
+
+
+def kernels(answers: Mapping[tuple[str, str], Any]) -> Script:
+    """A script for `ask`: what (kernel, verb) answers, a value or a function of the arguments."""
+
+    def ask(args: dict[str, Any]) -> Any:
+        found = answers[args["name"], args["verb"]]
+        return found(args["args"]) if isinstance(found, Callable) else found  # type: ignore[arg-type]
+
+    return {"ask": ask}
+
+
+def by_id(known: Mapping[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    """What a kernel answers that knows these records by their id."""
+    return lambda args: known.get(args["id"], NOT_FOUND)
+
+
+def asked(fake: FakeInstance, verb: str) -> list[dict[str, Any]]:
+    """The arguments of every request for this verb of a kernel."""
+    return [args["args"] for name, args in fake.requests if name == "ask" and args["verb"] == verb]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from grace_actors.console.complete import Sources, suggest
-from grace_actors.console.inject import FAULTS
 from grace_actors.console.verbs import VERBS
+from grace_actors.faults import FAULTS
 
 SOURCES = Sources(names=lambda: ["message_bus", "memory_fusion", "core"], logs=lambda: ["system", "core"])
 

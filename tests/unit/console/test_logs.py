@@ -40,17 +40,17 @@ def test_zero_lines_are_none(home: Home, capsys: Captured) -> None:
 
 
 def test_unknown_log_names_the_nearest(home: Home, capsys: Captured) -> None:
-    assert dispatch(["tail", "mesage_bus"], home) == 2
+    assert dispatch(["tail", "mesage_bus"], home) == 4
     assert "did you mean: message_bus?" in capsys.readouterr().err
 
 
 def test_home_without_logs_says_where_it_looked(root: Path, capsys: Captured) -> None:
-    assert dispatch(["tail", "message_bus"], Home(root)) == 1
+    assert dispatch(["tail", "message_bus"], Home(root)) == 4
     assert str(root / "logs" / "message_bus.log") in capsys.readouterr().err
 
 
 def test_name_that_would_leave_the_log_directory_is_refused(root: Path, capsys: Captured) -> None:
-    assert dispatch(["tail", "../instance"], Home(root)) == 1
+    assert dispatch(["tail", "../instance"], Home(root)) == 5
     assert "cannot name a file" in capsys.readouterr().err
 
 

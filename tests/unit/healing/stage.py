@@ -75,7 +75,8 @@ class Stage:
         (self.home / "playbooks" / f"{name}.yaml").write_text(text, encoding="utf-8")
 
     def up(self) -> Stage:
-        self.bench.add("status", Status)
+        status = cast(Status, self.bench.add("status", Status))
+        self.bench.on_emit.append(lambda type, subject, data: status.happen(type, subject, 1.7e9, **data))
         self.bench.add("governance", Governance)
         self.bench.add("self_healing", SelfHealing)
         self.bench.advance(0.0)

@@ -105,7 +105,7 @@ def test_steps_carry_their_marks(healer: Healer, capsys: pytest.CaptureFixture[s
 def test_a_run_that_waits_for_people_says_how_to_decide(healer: Healer, capsys: pytest.CaptureFixture[str]) -> None:
     healer.answers = {"run": [RUN | {"status": "paused", "approval": "ap_1"}]}
     play(healer, "run", "show", RUN["id"])
-    assert "ask governance respond id=ap_1 response=approve by=NAME" in capsys.readouterr().out
+    assert "decide: approval approve ap_1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,6 @@ import pytest
 
 from grace_actors.errors import GraceError, StoreFailed
 from grace_actors.healing import run_store
-from grace_actors.kernels import self_healing
-from grace_actors.kernels.incident_store import TABLES
-from grace_actors.kernels.rows import schema
 from tests.unit.healing.stage import Stage
 
 THREE = """
@@ -292,18 +289,6 @@ def test_old_runs_that_have_ended_are_deleted_and_others_never(stage: Stage, mon
         stage.run(ended[0])
     assert stage.ask("runs", status="succeeded")["count"] == 2
     assert stage.ask("runs", playbook="q")["count"] == 1
-
-
-def test_a_home_of_before_there_were_runs_is_taken_over(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage.write("p", ONE)
-    with monkeypatch.context() as before:
-        before.setattr(self_healing, "migrations", schema("incidents", TABLES))
-        before.setattr(self_healing.SelfHealing, "open_playbooks", lambda self, store: None)
-        before.setattr(self_healing.SelfHealing, "active_runs", 0)
-        stage.bench.add("self_healing", self_healing.SelfHealing)
-    incident = stage.ask("report", kernel="librarian", kind="crash", reason="x")["id"]
-    stage.crash()
-    assert stage.run(stage.begin(incident=incident))["incident"] == incident
 
 
 def test_a_run_goes_on_when_its_store_was_damaged_and_begun_anew(stage: Stage) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from grace_actors.errors import Refused, StoreFailed
+from grace_actors.errors import GraceError, Refused, StoreFailed
 from grace_actors.kernel import LATER, Answer, Context, Kernel, Request
 from grace_actors.kernels.message_bus import MessageBus
 from tests.harness.kernels import Bench
@@ -147,6 +147,65 @@ def test_five_violations_on_a_control_topic_raise_an_alarm(bench: Bench) -> None
         publish(bench, "system.control", 1, sender="bad")
         bench.advance(1.0)
     assert [e[2]["alarm"] for e in bench.events] == ["first", "control"]
+
+
+def acl(bench: Bench, change: str = "", sender: str = "bad", by: str = "console", **args: Any) -> Any:
+    answers: list[Answer] = []
+    bench.post(by, NAME, "acl", {"change": change, "sender": sender} | args if change else {}, answers.append)
+    if not answers[0].ok:
+        raise GraceError(str(answers[0].error))
+    return answers[0].value
+
+
+def test_a_blocked_sender_publishes_nowhere_until_its_time_is_over_also_across_a_crash_of_the_bus(bench: Bench) -> None:
+    start(bench)
+    assert list(acl(bench, "block", for_s=60)["blocked"]) == ["bad"]
+    assert not publish(bench, "open.topic", 1, sender="bad").ok
+    bench.crash(NAME)
+    bench.advance(30.0)
+    start(bench)
+    assert not publish(bench, "open.topic", 1, sender="bad").ok
+    assert publish(bench, "open.topic", 1, sender="good").ok
+    bench.advance(31.0)
+    assert publish(bench, "open.topic", 1, sender="bad").ok
+    acl(bench, "block")
+    assert acl(bench, "unblock")["blocked"] == {}
+    assert publish(bench, "open.topic", 1, sender="bad").ok
+    assert bench.types().count("message_bus.acl_changed") == 3
+
+
+def test_a_grant_opens_a_topic_and_what_is_below_it_to_one_sender_until_it_is_taken_back(bench: Bench) -> None:
+    start(bench)
+    acl(bench, "allow", "voice", topic="kernel.code")
+    bench.crash(NAME)
+    bus = start(bench)
+    assert publish(bench, "kernel.code.new", 1, sender="voice").ok
+    assert not publish(bench, "kernel.memory", 1, sender="voice").ok
+    assert not publish(bench, "kernel.code", 1, sender="other").ok
+    assert all(check.ok for check in bus.ready())
+    assert acl(bench, "disallow", "voice", topic="kernel.code")["granted"] == []
+    assert not publish(bench, "kernel.code", 1, sender="voice").ok
+    acl(bench, "disallow", "sandbox", topic="kernel.code")
+    assert publish(bench, "kernel.code", 1, sender="sandbox").ok, "the table stays"
+
+
+@pytest.mark.parametrize(
+    ("change", "args", "said"),
+    [
+        ("block", {"by": "librarian"}, "may not change access"),
+        ("block", {"sender": "self_healing"}, "cannot be blocked"),
+        ("allow", {}, "topic"),
+        ("widen", {}, "allowed: block, unblock, allow, disallow"),
+        ("block", {"for_s": 0}, "for_s"),
+    ],
+)
+def test_a_change_of_access_that_means_nothing_changes_nothing(
+    bench: Bench, change: str, args: dict[str, Any], said: str
+) -> None:
+    start(bench)
+    with pytest.raises(GraceError, match=said):
+        acl(bench, change, **args)
+    assert acl(bench) == {"blocked": {}, "granted": [], "loaded": True}
 
 
 def test_the_table_can_be_configured(bench: Bench) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from grace_actors.errors import Refused
+from grace_actors.errors import NotFound, Refused
 from grace_actors.kernel import Context, Data, Kernel, Request
 
 
@@ -35,7 +35,7 @@ class Status(Kernel):
         self.tree: Data = {"name": "grace", "kind": "supervisor", "state": "running", "children": []}
         self.subscribers: dict[str, list[str]] = {}
 
-    def happen(self, type: str, subject: str, at: float, **data: Any) -> None:
+    def happen(self, type: str, subject: str, at: float, /, **data: Any) -> None:
         """Append an event and push it to whoever subscribed."""
         event = {"seq": len(self.log) + 1, "type": type, "subject": subject, "at": at, "data": data}
         self.log.append(event)
@@ -53,7 +53,13 @@ class Status(Kernel):
         return {"events": page, "last": page[-1]["seq"] if page else since, "oldest": 1}
 
     def do_status(self, request: Request) -> Data:
-        return {"state": "running", "tree": self.tree}
+        name = request.args.get("name")
+        if name is None:
+            return {"state": "running", "tree": self.tree}
+        found = next((node for node in self.tree["children"] if node["name"] == name), None)
+        if found is None:
+            raise NotFound(f"nothing in the tree is called {name!r}")
+        return dict(found)
 
 
 def child(name: str, state: str = "running", **more: Any) -> Data:

@@ -56,13 +56,12 @@ def test_among_equals_what_fails_more_often_and_what_waits_longer_comes_first(be
     assert plan(bench) == ["inc_3", "inc_2", "inc_1"]
 
 
-def test_what_recovered_is_planned_only_while_it_keeps_coming_back(bench):
+def test_what_is_healed_is_planned_only_while_it_keeps_coming_back(bench):
     open_incidents(
         bench,
-        incident("inc_1", "librarian", state="recovered"),
-        incident("inc_2", "librarian", state="recovered", count=3),
-        incident("inc_3", "librarian", state="recovered", count=3, open_s=601),
-        incident("inc_4", "librarian", state="resolved", count=9),
+        incident("inc_1", "librarian", state="healed"),
+        incident("inc_2", "librarian", state="healed", count=3),
+        incident("inc_3", "librarian", state="healed", count=3, open_s=601),
     )
     assert plan(bench) == ["inc_2"]
 

@@ -212,3 +212,121 @@ def test_bad_input_is_refused(bench):
     ):
         with pytest.raises(GraceError):
             bench.ask("governance", verb, **args)
+
+
+def asked_for(bench, **more):
+    return evaluate(bench, "config.change", **more)["approval"]
+
+
+def told(bench, id):
+    return [(type, data) for type, subject, data in bench.events if subject == id]
+
+
+@pytest.mark.parametrize(
+    ("context", "subject"),
+    [
+        ({}, "config.change"),
+        ({"subject": "librarian"}, "librarian"),
+        ({"subject": "  "}, "config.change"),
+        ({"subject": 3}, "config.change"),
+        ({"subject": "x" * 500}, "x" * 200),
+    ],
+)
+def test_the_subject_is_what_the_context_names_else_the_action(bench, context, subject):
+    bench.add("governance", Governance)
+    approval = asked_for(bench, context=context)
+    assert approval["subject"] == subject
+    assert told(bench, approval["id"])[0][1]["subject"] == subject
+    assert bench.ask("governance", "approval", id=approval["id"])["subject"] == subject
+    assert bench.ask("governance", "approvals")["approvals"][0]["subject"] == subject
+
+
+def test_an_answer_is_told_at_once_with_all_that_whoever_waits_needs(bench):
+    bench.add("governance", Governance)
+    id = asked_for(bench, context={"subject": "librarian"})["id"]
+    bench.ask("governance", "respond", id=id, response="approve", by="ada", reason="go on")
+    assert told(bench, id)[-1] == (
+        "approval.responded",
+        {
+            "state": "approved",
+            "by": "ada",
+            "action": "config.change",
+            "actor": "self_healing",
+            "subject": "librarian",
+            "note": "go on",
+            "approval": id,
+        },
+    )
+
+
+def test_time_running_out_is_told_at_that_moment_and_once(bench):
+    bench.add("governance", Governance)
+    short, long = (asked_for(bench, ttl_s=ttl, context={"n": ttl})["id"] for ttl in (7.5, 70.0))
+    bench.advance(7.4)
+    assert "approval.timed_out" not in bench.types()
+    bench.advance(0.2)
+    type, data = told(bench, short)[-1]
+    assert (type, data["state"], data["by"], data["note"]) == (
+        "approval.timed_out",
+        "timed_out",
+        "",
+        "nobody responded in time",
+    )
+    bench.advance(62.3)
+    assert len(told(bench, long)) == 1
+    bench.advance(0.2)
+    assert [type for type, _ in told(bench, long)] == ["approval.requested", "approval.timed_out"]
+    bench.advance(100)
+    assert bench.types().count("approval.timed_out") == 2
+
+
+def test_one_that_was_approved_and_not_used_says_by_whom(bench):
+    bench.add("governance", Governance)
+    id = asked_for(bench, ttl_s=60)["id"]
+    bench.ask("governance", "respond", id=id, response="approve", by="ada", reason="go on")
+    bench.advance(61)
+    assert told(bench, id)[-1][1]["note"] == "approved by ada (go on), but not used in time"
+    assert bench.ask("governance", "approval", id=id)["state"] == "timed_out"
+
+
+def test_a_person_has_up_to_thirty_days(bench):
+    bench.add("governance", Governance)
+    month = 30 * 86400
+    assert asked_for(bench, ttl_s=month)["expires_at"] == bench.clock + 1_700_000_000.0 + month
+    with pytest.raises(GraceError, match="a number from 1 to"):
+        asked_for(bench, ttl_s=month + 1, context={"n": 1})
+
+
+def test_approvals_are_found_by_their_action(bench):
+    bench.add("governance", Governance)
+    asked_for(bench)
+    evaluate(bench, "secret.rotate")
+    found = bench.ask("governance", "approvals", action="secret.rotate")["approvals"]
+    assert [each["action"] for each in found] == ["secret.rotate"]
+
+
+def test_an_answer_that_a_crash_kept_from_being_told_is_told_at_the_next_start(bench, monkeypatch):
+    kernel = bench.add("governance", Governance)
+    id = asked_for(bench)["id"]
+    monkeypatch.setattr(kernel, "_tell", lambda _: None)  # it dies between the disk and the wire
+    bench.ask("governance", "respond", id=id, response="reject", by="ada", reason="no")
+    for expected in (["approval.responded"], []):
+        bench.crash("governance")
+        bench.events.clear()
+        bench.add("governance", Governance)
+        assert [type for type, _ in told(bench, id)] == expected
+
+
+def test_a_question_that_could_not_be_kept_is_not_told(bench):
+    kernel = bench.add("governance", Governance)
+    kernel.store.db.execute("PRAGMA max_page_count = 1")
+    for number in range(1000):  # until the pages that are free are taken
+        bench.events.clear()
+        try:
+            asked_for(bench, context={"text": f"{number}" * 20_000})
+        except GraceError as error:
+            assert "store_failed" in str(error)
+            break
+    assert bench.types() == []
+    kernel.store.db.execute("PRAGMA max_page_count = 100000")
+    assert asked_for(bench, context={"text": f"{number}" * 20_000})["state"] == "pending"

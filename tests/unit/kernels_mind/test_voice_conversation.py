@@ -22,7 +22,7 @@ INCIDENT = {
     "reason": "ValueError: bad port",
     "count": 2,
     "last": "2023-11-14T22:30:00Z",
-    "state": "recovered",
+    "state": "healed",
     "recovery_s": 0.25,
 }
 

@@ -8,7 +8,7 @@ from playbooks import recognition
 def test_public_surface_is_pinned() -> None:
     names = (
         "ALGO NO_RULES Component Failure FailureKind Frame Hash Raised Relation Rule Rules RulesRefused Signature "
-        "masked outline parse parse_rules signature_of"
+        "failure_of_exit masked outline parse parse_rules signature_of"
     )
     assert " ".join(recognition.__all__) == names
 

@@ -214,3 +214,12 @@ def test_supervisors_that_name_each_other_as_parent_do_not_hang_the_answer() -> 
     a, b = child("a", "supervisor", state="restarting"), child("b", "supervisor", state="restarting")
     made = model(supervisor("grace", None, a, b), supervisor("a", "b", b), supervisor("b", "a", a))
     assert [node["name"] for node in walk(made.tree(0.0))] == ["grace", "a", "b"]
+
+
+@pytest.mark.parametrize("state", ["awaiting_repair", "quarantined", "failed"])
+def test_a_held_child_shows_why_and_what_to_do_and_only_while_it_is_held(state: str) -> None:
+    words = {"cause": "restart budget spent", "next_step": "see why bus; then: start bus"}
+    made = model(supervisor("grace", None, child("bus", state=state, pid=None, **words)))
+    assert shown(made, "bus").items() >= words.items()
+    made.describe(supervisor("grace", None, child("bus", **words)))
+    assert (shown(made, "bus")["cause"], shown(made, "bus")["next_step"]) == (None, None)

@@ -121,7 +121,7 @@ def test_forgetting_deletes_everything_of_a_signature(bench: Bench) -> None:
     record(bench, signature="other")
     assert bench.ask(NAME, "forget", signature="v1:abc")["signature"] == "bus_KeyError_a3f2"
     assert bench.ask(NAME, "lookup", hashes=["v1:abc", "bus_KeyError_a3f2"])["known"] is False
-    assert [r["signature"] for r in bench.ask(NAME, "list")["signatures"]] == ["other"]
+    assert [r["signature_id"] for r in bench.ask(NAME, "list")["signatures"]] == ["other"]
     with pytest.raises(GraceError, match="not known"):
         bench.ask(NAME, "forget", signature="v1:abc")
 

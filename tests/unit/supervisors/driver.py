@@ -92,17 +92,17 @@ class Driver:
         """A slow child becomes ready."""
         self.do(m.ChildReady(id, self.alive[id], info))
 
-    def post(self, kind: OpKind, child: str | None = None, spec: Any = None) -> int:
+    def post(self, kind: OpKind, child: str | None = None, spec: Any = None, **fields: str) -> int:
         """A call whose answer may come later: `replies[number]`."""
         self._calls += 1
-        self.do(m.Call(self._calls, Op(kind, child, spec)))
+        self.do(m.Call(self._calls, Op(kind, child, spec, **fields)))
         return self._calls
 
-    def call(self, kind: OpKind, child: str | None = None, spec: Any = None) -> str:
-        return self.reply(kind, child, spec).result
+    def call(self, kind: OpKind, child: str | None = None, spec: Any = None, **fields: str) -> str:
+        return self.reply(kind, child, spec, **fields).result
 
-    def reply(self, kind: OpKind, child: str | None = None, spec: Any = None) -> m.Reply:
-        return self.replies[self.post(kind, child, spec)]
+    def reply(self, kind: OpKind, child: str | None = None, spec: Any = None, **fields: str) -> m.Reply:
+        return self.replies[self.post(kind, child, spec, **fields)]
 
     def stop(self, **exit: Any) -> None:
         self.do(m.StopRequested(Exit(**exit)) if exit else m.StopRequested())

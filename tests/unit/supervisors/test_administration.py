@@ -226,6 +226,8 @@ def test_view_as_dict_is_plain_data():
         "stopped_by": "",
         "mode": "",
         "waits_for": [],
+        "cause": "",
+        "next_step": "",
         "restart": "permanent",
         "type": "worker",
     }

@@ -72,6 +72,15 @@ def test_restarting_dynamic_child_is_terminated_by_its_name():
     assert d.states() == {}
 
 
+def test_reset_starts_a_dynamic_child_that_waits_for_its_restart():
+    d = dynamic()
+    d.call(START, spec=child("a", backoff=Backoff(min_s=60.0, max_s=60.0)))
+    d.crash("a")
+    assert d.state("a") == "restarting"
+    assert d.call(OpKind.RESET, "a") == "ok"
+    assert (d.state("a"), d.timers) == ("running", {})
+
+
 def test_significant_children_and_auto_shutdown_are_rejected():
     d = dynamic()
     assert d.call(START, spec=child("a", restart=Restart.TEMPORARY, significant=True)) == "bad_combination"

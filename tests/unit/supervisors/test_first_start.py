@@ -207,6 +207,17 @@ def test_first_start_that_is_late_and_fails_leaves_those_behind_it_waiting():
     assert d.states() == {"a": "running", "b": "quarantined", "c": "waiting"}
 
 
+@pytest.mark.parametrize("op", [OpKind.RESET, OpKind.RESTART_CHILD])
+def test_temporary_child_that_waits_and_fails_when_started_by_hand_is_not_kept(op):
+    specs = (held("a"), child("b", restart=Restart.TEMPORARY, depends_on=("a",)))
+    d = Driver(specs, fails={"a": 99, "b": 1})
+    assert d.call(op, "b") == "start_failed"
+    d.fails = {}
+    d.call(OpKind.RESET, "a")
+    assert d.states() == {"a": "running"}
+    assert d.log.count("start b") == 1
+
+
 def test_temporary_child_that_waited_and_fails_is_not_kept():
     specs = (held("a"), child("b", restart=Restart.TEMPORARY, depends_on=("a",)), child("c", depends_on=("b",)))
     d = Driver(specs, fails={"a": 1, "b": 1})

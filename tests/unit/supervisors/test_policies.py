@@ -6,7 +6,7 @@ import pytest
 
 from supervisors import POLICIES, Heartbeat, Policy, PolicySpec, Restart, Strategy
 from supervisors.messages import Call, ChildMeasured, Observed, Op, OpKind, Report, Start
-from supervisors.policy import Answered, Request, Unwake, Verdict, Wake, Woken
+from supervisors.policy import Answered, Request, Ruling, Unwake, Verdict, Wake, Woken
 from tests.unit.supervisors.driver import Driver, child
 
 
@@ -17,7 +17,7 @@ class Script:
     seen: list = field(default_factory=list)
     commands: list = field(default_factory=list)
     do: dict = field(default_factory=dict)
-    verdict: Verdict | None = None
+    ruling: Ruling | None = None
 
 
 def scripted(specs="a", strategy=Strategy.ONE_FOR_ONE, **flags):
@@ -28,7 +28,7 @@ def scripted(specs="a", strategy=Strategy.ONE_FOR_ONE, **flags):
         name = "probe"
 
         def judge(self, child, exit, now):
-            return script.verdict
+            return script.ruling
 
         def handle(self, event, commands, now):
             script.seen.append(event)
@@ -149,9 +149,10 @@ def test_policy_can_start_again_what_it_stopped_itself():
 def test_verdict_of_a_policy_decides_what_follows_a_crash(verdict, state):
     d, script = scripted()
     start(d)
-    script.verdict = verdict
+    script.ruling = verdict and Ruling(verdict, "so it was ruled")
     d.crash("a")
     assert d.state("a") == state
+    assert d.core.child("a").cause == ("" if state == "running" else "so it was ruled")
     used = d.reply(OpKind.BUDGET).value["supervisor"]["used"]
     assert used == (state == "running")
 
@@ -180,7 +181,7 @@ def test_requests_that_wait_when_the_supervisor_ends_are_answered_noproc():
 
 def test_policies_are_registered_under_their_names():
     assert all(name == policy.name for name, policy in POLICIES.items())
-    assert {"watchdog", "recycle"} <= set(POLICIES)
+    assert {"watchdog", "repair", "recycle"} <= set(POLICIES)
 
 
 def with_policy(name, specs="ab", rng=lambda: 0.0, intensity=0, **params):
@@ -320,6 +321,12 @@ def test_recycle_of_a_generation_that_crashed_meanwhile_is_dropped():
         ("watchdog", {"misses": 1.5}, "invalid_misses"),
         ("watchdog", {"intervall_s": 5}, "unknown_parameter"),
         ("watchdog", {"except": "a"}, "invalid_except"),
+        ("repair", {"window_s": 0}, "invalid_window_s"),
+        ("repair", {"starts": 0}, "invalid_starts"),
+        ("repair", {"crashes": 2.5}, "invalid_crashes"),
+        ("repair", {"deadline_s": "soon"}, "invalid_deadline_s"),
+        ("repair", {"except": "a"}, "invalid_except"),
+        ("repair", {"window": 60}, "unknown_parameter"),
         ("recycle", {}, "no_limit"),
         ("recycle", {"max_age_s": -1}, "invalid_max_age_s"),
         ("recycle", {"max_memory_mb": True}, "invalid_max_memory_mb"),
@@ -337,6 +344,8 @@ def test_bad_policy_parameters_are_found(policy, params, code):
     [
         ("watchdog", {}),
         ("watchdog", {"interval_s": 0.5, "misses": 1, "except": ["a"]}),
+        ("repair", {}),
+        ("repair", {"window_s": 0.5, "starts": 1, "crashes": 1, "deadline_s": 3600, "except": ["a"]}),
         ("recycle", {"max_age_s": 3600}),
         ("recycle", {"max_memory_mb": 0.5, "jitter": 0}),
     ],

@@ -86,6 +86,22 @@ def test_alarms_come_while_messages_come_in_without_a_pause(new_endpoint: Maker)
     assert seen == ["alarm"]
 
 
+def test_an_alarm_that_is_due_does_not_keep_what_waits_from_being_sent(new_endpoint: Maker) -> None:
+    """It used to be: who ended with an alarm due and something unsent ran idle for 7 s, and sent nothing."""
+    a, b = new_endpoint(), new_endpoint()
+    large = bytes(4 << 20)
+    a.set_alarm(0.0)
+    send(a, b, large)
+    got: list[Any] = []
+    reader = threading.Thread(target=lambda: got.extend(receive(b, 1)))
+    reader.start()
+    unsent = a.run(TransmitOnly, timedelta(seconds=10))
+    reader.join()
+    assert (unsent, got) == (0, [large])
+    envelope = a.run(None, timedelta(seconds=5))
+    assert isinstance(envelope.message, WakeupMessage)  # the alarm is still delivered
+
+
 def test_what_is_reported_while_sending_may_send_again(new_endpoint: Maker) -> None:
     """It used to be: a thread that told of a dead receiver waited for itself."""
     a, b, gone = new_endpoint(), new_endpoint(), new_endpoint()

@@ -1,0 +1,130 @@
+"""Judges figures by the trigger table, tells what is news, and keeps what each trigger did.
+
+A finding leaves in the call in which it is found, as the event `trigger.fired`; storm protection decides whether. It
+must not act on what it tells. Invariant: every finding is told or counted as suppressed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from grace_actors.kernel import Context, Data
+from grace_actors.kernels.storm import RATE_WINDOW_S, Spell, Storm, Verdict
+from grace_actors.kernels.triggers import TRIGGERS, Issue, Limits, Measurements, Trigger, missing_figures
+
+KEPT_FIRED = 200
+BY_NAME = {trigger.name: trigger for trigger in TRIGGERS}
+
+
+@dataclass(slots=True)
+class Record:
+    """What one trigger did so far. `problem` says why it was not evaluated the last time."""
+
+    runs: int = 0
+    issues: int = 0
+    fired: int = 0
+    suppressed: int = 0
+    last_run_at: float | None = None
+    problem: str = ""
+
+
+class Firing:
+    """The triggers of one mesh."""
+
+    def __init__(self, ctx: Context, limits: Limits, *, repeat_after_s: float, interval_s: float) -> None:
+        self._ctx, self._limits = ctx, limits
+        self.storm = Storm(repeat_after_s=repeat_after_s)
+        self.records = {trigger.name: Record() for trigger in TRIGGERS}
+        self.fired: deque[Data] = deque(maxlen=KEPT_FIRED)
+        self._spells = {"findings": Spell(quiet_s=RATE_WINDOW_S + interval_s), "events": Spell()}
+        self._present: dict[str, set[Hashable]] = {}
+
+    def judge(self, name: str, measurements: Measurements, *, is_whole: bool = True) -> list[Data]:
+        """Evaluate one trigger; the events that were told. `is_whole` says that the figures speak of every subject, so
+        that what is not found any more is over."""
+        trigger, record = BY_NAME[name], self.records[name]
+        missing = missing_figures(trigger, measurements)
+        if missing:
+            reasons = [f"{need}: {why}" if (why := measurements.reasons.get(need)) else need for need in missing]
+            record.problem = f"not measured: {'; '.join(reasons)}"
+            return []
+        record.problem = ""
+        record.runs += 1
+        record.last_run_at = self._ctx.wall()
+        issues = trigger.evaluate(measurements, self._limits)
+        record.issues += len(issues)
+        if is_whole:
+            self._note_present(name, {_key(name, issue) for issue in issues})
+        return [told for issue in issues if (told := self._fire(trigger, issue, record)) is not None]
+
+    def _note_present(self, name: str, keys: set[Hashable]) -> None:
+        for key in self._present.get(name, set()) - keys:
+            self.storm.over(key)
+        self._present[name] = keys
+
+    def _fire(self, trigger: Trigger, issue: Issue, record: Record) -> Data | None:
+        key = _key(trigger.name, issue)
+        self._present.setdefault(trigger.name, set()).add(key)
+        verdict = self.storm.finding(key, issue.severity, self._ctx.now())
+        if verdict is not Verdict.PASS:
+            record.suppressed += 1
+            if verdict is not Verdict.REPEATED:
+                self.refuse("findings", verdict)
+            return None
+        record.fired += 1
+        wall = self._ctx.wall()
+        data = {
+            "trigger": trigger.name,
+            "issue": issue.issue,
+            "severity": issue.severity.name.lower(),
+            "action": trigger.action,
+            "target": trigger.target,
+            "detail": issue.detail,
+            "since": round(wall - issue.age_s, 3),
+        }
+        event = {"type": "trigger.fired", "subject": issue.subject, "data": data, "at": wall}
+        self.fired.append(event)
+        self._ctx.emit("trigger.fired", issue.subject, data)
+        return event
+
+    # ---- storms -----------------------------------------------------------------------------------
+
+    def refuse(self, of: str, verdict: Verdict) -> None:
+        """Something was not told: perhaps a storm begins."""
+        if self._spells[of].refuse(verdict.value, self._ctx.now()):
+            self._ctx.emit("storm.began", self._ctx.name, {"of": of})
+
+    def end_storms(self) -> None:
+        """Say of every storm that has passed what it came to."""
+        now = self._ctx.now()
+        for of, spell in self._spells.items():
+            if (ended := spell.ended(now, is_held=of == "events" and self.storm.is_open(now))) is not None:
+                self._ctx.emit("storm.ended", self._ctx.name, {"of": of, **ended})
+
+    # ---- what is known ----------------------------------------------------------------------------
+
+    def table(self) -> list[Data]:
+        """Every trigger with what it did."""
+        return [self._row(number, trigger) for number, trigger in enumerate(TRIGGERS, 1)]
+
+    def _row(self, number: int, trigger: Trigger) -> Data:
+        record = self.records[trigger.name]
+        return {
+            "number": number,
+            "name": trigger.name,
+            "available": not record.problem,
+            "reason": record.problem or None,
+            "action": trigger.action,
+            "target": trigger.target,
+            "last_run_at": record.last_run_at,
+            "runs": record.runs,
+            "issues": record.issues,
+            "fired": record.fired,
+            "suppressed": record.suppressed,
+        }
+
+
+def _key(name: str, issue: Issue) -> Hashable:
+    return name, issue.issue, issue.subject, issue.part
