@@ -23,6 +23,7 @@ from grace_actors.actions.action import (
 from grace_actors.actions.tree import (
     DOWN,
     UP,
+    bring_up,
     find,
     life_of,
     look,
@@ -31,7 +32,6 @@ from grace_actors.actions.tree import (
     refuse_itself,
     shown,
     start,
-    start_op,
     until,
 )
 from grace_actors.errors import Refused
@@ -80,7 +80,7 @@ def _restart(call: Call, name: str, *kinds: str, force: bool = False) -> Steps:
     if node.state in UP:
         yield from operate(node, "recycle", call["wait_s"], **({"force": True} if force else {}))
     else:
-        yield from operate(node, start_op(node.state), call["wait_s"])
+        yield from bring_up(node, call["wait_s"])
     now = yield from until(call, name, UP, call["wait_s"], after=life_of(before))
     return Result(True, changed=True, message=f"{name} was restarted and is {now['state']}", data=shown(now))
 

@@ -80,16 +80,19 @@ def operate(node: TreeNode, op: str, timeout_s: float, **more: Any) -> Steps:
     return result
 
 
-def start_op(state: str) -> str:
-    """The operation that brings up what is in this state; a held slot also gets a new budget."""
-    return "reset" if state in HELD else "restart_child"
+def bring_up(node: TreeNode, timeout_s: float, **more: Any) -> Steps:
+    """Have the supervisor of a node start it; a held one also gets a new budget. What was stopped a moment ago and is
+    still shown as held, a reset would leave alone; what runs already, a start leaves alone."""
+    if node.state in HELD:
+        yield from operate(node, "reset", timeout_s, **more)
+    yield from operate(node, "restart_child", timeout_s, **more)
 
 
 def start(call: Call, node: TreeNode, timeout_s: float, *, mode: str = "") -> Steps:
     """Bring up what is down and see it up; what status then shows of it. What status still tells of the life before
     is not taken for the new one's."""
     before: Data = (yield from look(node.name)) or {}
-    yield from operate(node, start_op(node.state), timeout_s, **({"mode": mode} if mode else {}))
+    yield from bring_up(node, timeout_s, **({"mode": mode} if mode else {}))
     return (yield from until(call, node.name, UP, timeout_s, after=life_of(before)))
 
 

@@ -136,7 +136,9 @@ def outcome(row: Data, learned: Learn, now: float) -> Data:
     """Tells it how a repair went."""
     told = {"signature": row["signature"], "kernel": row["kernel"], "aliases": json.loads(row["hashes"])}
     told |= {"repair": {"playbook": learned.playbook, "params": dict(learned.params)}, "ok": learned.ok}
-    told |= {"verified": True, "run": learned.run or f"{row['id']}/{learned.playbook}", "incident": row["id"]}
+    # Ids of runs and incidents may come again when a damaged file was replaced by an older one; its time does not.
+    run = f"{learned.run or learned.playbook}/{row['id']}/{row['opened_at']:.3f}"
+    told |= {"verified": True, "run": run, "incident": row["id"]}
     return told | {"detail": masked(learned.detail)[:MAX_DETAIL_CHARS], "at": now}
 
 

@@ -34,7 +34,9 @@ def write(batch: Batch, record: Record, row: Data, command: Command, now: float)
         case m.Drop(playbook, why):
             batch.ended.append((id, playbook, "dropped", text(why)))
         case m.Judge(ok):
-            _mail(batch, id, "verification_framework", "record_outcome", {"component": record.kernel, "ok": ok})
+            key = f"{id}/{row['opened_at']:.3f}/{record.orders}/{len(record.tried)}/{ok}"
+            judged = {"component": record.kernel, "ok": ok, "key": key}
+            _mail(batch, id, "verification_framework", "record_outcome", judged)
         case m.Decide():
             _mail(batch, id, "clarity_framework", "record", decision(id, record.kernel, command))
         case m.Resolve(ok, note):

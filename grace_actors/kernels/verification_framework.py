@@ -7,6 +7,7 @@ Invariant: `ok` in an answer means that every check passed just now; silence is 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ RULES_S = 60.0
 FIRST_RULES_S = 7.0
 ANSWER_S = 5.0
 MAX_COMPONENTS = 1000
+KEPT_KEYS = 500
+"""Outcomes that were told are remembered so far back, because who did not hear the answer tells them again."""
 
 Report = Callable[[Data], None]
 
@@ -31,6 +34,7 @@ class VerificationFramework(Kernel):
 
     def setup(self) -> None:
         self.scores: dict[str, Trust] = getattr(self, "scores", {})
+        self.counted: deque[str] = getattr(self, "counted", deque(maxlen=KEPT_KEYS))
         self.rules: dict[str, Data] = {}
         self.verified = 0
         self.ctx.after(FIRST_RULES_S, self._check_rules)
@@ -128,9 +132,13 @@ class VerificationFramework(Kernel):
         return {"components": [trust.as_data() for trust in known[:limit]], "count": len(known)}
 
     def do_record_outcome(self, request: Request) -> Any:
-        """Record that `component` did (`ok` true) or did not do what it should."""
+        """Record that `component` did (`ok` true) or did not do what it should; the same `key` counts once."""
         name, ok = text(request, "component", max_chars=200), flag(request, "ok")
-        before = self.scores.get(name, Trust(component=name))
+        key, before = text_or(request, "key", max_chars=300), self.scores.get(name, Trust(component=name))
+        if key and key in self.counted:
+            return before.as_data()
+        if key:
+            self.counted.append(key)
         after = before.after(ok=ok, at=self.ctx.wall())
         self.scores[name] = after
         self._forget_oldest()
@@ -145,11 +153,12 @@ class VerificationFramework(Kernel):
             del self.scores[min(self.scores.values(), key=lambda trust: trust.at).component]
 
     def snapshot(self) -> Data | None:
-        return {"trust": [trust.as_data() for trust in self.scores.values()]}
+        return {"trust": [trust.as_data() for trust in self.scores.values()], "counted": list(self.counted)}
 
     def restore(self, state: Data) -> None:
         known = [trust_of(item) for item in state.get("trust", ())]
         self.scores = {trust.component: trust for trust in known}
+        self.counted = deque((str(key) for key in state.get("counted", ())), maxlen=KEPT_KEYS)
 
     # ---- rules --------------------------------------------------------------------------------------
 

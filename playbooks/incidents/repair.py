@@ -35,7 +35,7 @@ class Repair(Story):
         chosen = choose(knowledge, record.tried)
         is_known = chosen is not None and chosen is knowledge.known
         is_auto = is_known and knowledge.is_auto and knowledge.is_specific
-        if not record.tried:
+        if record.first_action_at is None:
             record.was_known = is_auto
         record.first_action_at = record.first_action_at or self._now
         self._decide(knowledge, chosen, is_auto)
@@ -115,10 +115,12 @@ class Repair(Story):
     def _paused(self, waits_for: str, ref: str) -> None:
         record = self.record
         if waits_for == "patch":
+            is_new = (record.state, record.work_order) != (CaseState.AWAITING_PATCH, ref)
             record.state, record.work_order, record.is_ordered = CaseState.AWAITING_PATCH, ref, False
             record.next_step = f"work-order show {ref}"
-            self._note(f"waits for the patch {ref}")
-            self._tell("self_healing.escalated", kernel=record.kernel, work_order=ref)
+            if is_new:  # after a restart it is told again that it waits
+                self._note(f"waits for the patch {ref}")
+                self._tell("self_healing.escalated", kernel=record.kernel, work_order=ref)
         else:
             record.state = CaseState.AWAITING_APPROVAL
             record.next_step = "approval list, then: approval approve ID"
@@ -179,6 +181,9 @@ class Repair(Story):
             return
         record.work_order, record.is_ordered, record.orders = order, True, record.orders + 1
         self._note(f"ordered a patch: {order}")
+        if record.state in (CaseState.FAILED, CaseState.QUARANTINED):
+            told = {"kernel": record.kernel, "cause": record.cause, "next_step": f"work-order show {order}"}
+            self._tell(f"incident.{record.state.value}", **told)
         self._tell("self_healing.escalated", kernel=record.kernel, work_order=order)
         if self._is(Phase.ORDER):
             self._await_order()
@@ -194,6 +199,10 @@ class Repair(Story):
             return
         self._note(f"{order} is completed")
         self._tell("self_healing.patch_applied", kernel=record.kernel, work_order=order)
+        if record.tried and not record.is_held:  # what failed for lack of the patch is done now
+            record.tried = []
+            self._look()
+            return
         self._verify(Attempt(playbook=PATCH, how=How.PATCH, params={"work_order": order}, run=order), check=True)
 
     # ---- verification -----------------------------------------------------------------------------------

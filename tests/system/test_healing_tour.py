@@ -123,7 +123,9 @@ def waiting(grace: Running) -> list[dict[str, Any]]:
 
 
 def test_the_third_time_nobody_is_asked(tour: Running) -> None:
+    before = tour.node("librarian")["pid"]
     kill(tour, "repair")
+    wait_for(lambda: tour.node("librarian")["pid"] not in (None, before), "librarian to be another process")
     tour.wait_running()
     documents = found(tour)
     corrupt(tour)

@@ -27,6 +27,7 @@ from benchmarks.soak_ledger import (
     lost_of,
 )
 from tests.harness.instance import ROOT, wait_for
+from tests.harness.interrupts import heed_interrupts
 
 A, B = (0, 1), (1, 1)
 Start = Callable[[float], "subprocess.Popen[str]"]
@@ -52,7 +53,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def run(seconds: float) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "benchmarks", "soak", "--json", "--seconds", str(seconds)]
-        started.append(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen(command, cwd=ROOT, preexec_fn=heed_interrupts, **pipes))
         return started[-1]
 
     yield run

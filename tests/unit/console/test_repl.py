@@ -18,6 +18,7 @@ import pytest
 
 from grace_actors.console import repl
 from grace_actors.home import Home
+from tests.harness.interrupts import heed_interrupts
 from tests.unit.console.fake import HANG_UP, FakeInstance, Items
 
 CHECKOUT = Path(__file__).parents[3]
@@ -113,6 +114,7 @@ class Shell:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(CHECKOUT)
+            heed_interrupts()
             os.execve(sys.executable, [sys.executable, "-c", PROGRAM], environment)
         self.text = ""
 

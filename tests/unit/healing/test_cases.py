@@ -136,6 +136,34 @@ def test_a_failure_that_nothing_matches_waits_for_a_patch_and_is_healed_by_it(wa
     assert len(ward.events("self_healing.patch_applied")) == 1
 
 
+def test_what_failed_for_lack_of_a_patch_is_done_again_when_the_patch_has_come(ward: Ward) -> None:
+    ward.write("retry", "triggers: [{type: job.failed}]\nsteps:\n  - {id: again, action: set_flag}\n")
+    ward.up().happen("job.failed", "job_7", reason="no such column")
+    ward.world.answer("set_flag", ok=False, message="still no such column")
+    ward.settle()
+    assert (ward.incident()["state"], len(ward.events("incident.failed"))) == ("failed", 1)
+    ward.bench.ask("coding_agent", "complete", id=ward.incident()["work_order"], tests_passed=True)
+    ward.settle(0.0)
+    assert (ward.incident()["state"], ward.called()) == ("repairing", ["set_flag", "set_flag"])
+    ward.world.answer("set_flag")
+    ward.settle()
+    assert (ward.incident()["state"], ward.incident()["repair"]) == ("healed", "retry")
+
+
+def test_a_wait_for_a_patch_is_told_once_also_when_the_healer_was_killed_meanwhile(ward: Ward) -> None:
+    ward.up().fall_ill()
+    ward.crash()
+    ward.crash()
+    assert len(ward.events("self_healing.escalated")) == 1
+
+
+def test_an_outcome_that_is_told_twice_counts_once_for_the_trust(ward: Ward) -> None:
+    ward.up()
+    for _ in range(2):
+        trust = ward.bench.ask("verification_framework", "record_outcome", component="a", ok=True, key="k")
+    assert trust["successes"] == 1
+
+
 def test_a_work_order_whose_tests_fail_leaves_the_kernel_in_quarantine_with_the_next_step(ward: Ward) -> None:
     ward.up().fall_ill()
     ward.bench.ask("coding_agent", "complete", id=ward.incident()["work_order"], tests_passed=False)

@@ -171,7 +171,7 @@ def test_a_kernel_that_comes_and_goes_while_its_patch_is_written_gets_no_second_
 # ---- killed, and the disk -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fuse", range(60))
+@pytest.mark.parametrize("fuse", range(1, 60, 4))
 def test_killed_at_any_point_of_a_repair_that_was_approved_nobody_is_asked_twice(hospital: Hospital, fuse: int) -> None:
     hospital.up().fall_ill(1)
     hospital.bench.pump()
@@ -284,12 +284,12 @@ def test_a_playbook_about_failed_incidents_runs_without_an_incident_about_the_in
         {"trigger": "resource_pressure", "issue": None, "since": float("nan"), "detail": {"a": 1}},
     ],
 )
-@pytest.mark.parametrize("at", [1.7e9, float("nan"), -5.0, 1e300, "no time"])
-def test_an_event_of_garbage_is_taken_and_the_next_one_too(ward: Ward, data: dict[str, Any], at: Any) -> None:
+def test_an_event_of_garbage_is_taken_and_the_next_one_too(ward: Ward, data: dict[str, Any]) -> None:
     ward.up()
+    times: list[Any] = [1.7e9, float("nan"), -5.0, 1e300, "no time"]
     for type in ("child.exited", "child.start_failed", "child.awaiting_repair", "supervisor.gave_up", "trigger.fired"):
         for subject in ("libr\u0000arian '\"%;--", "\ud800", "a/b/", "x" * 5000):
-            ward.status.happen(type, subject, at, **data)
+            ward.status.happen(type, subject, times[len(ward.status.log) % 5], **data)
     ward.settle(1)
     ward.fall_ill()
     mended(ward)
