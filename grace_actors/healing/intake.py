@@ -18,7 +18,8 @@ from playbooks.recognition import Failure, FailureKind, failure_of_exit
 
 HELD_EVENTS = ("child.awaiting_repair", "child.quarantined", "child.failed")
 UP_EVENTS = ("child.started", "supervisor.started")
-FAILURE_EVENTS = ("child.exited", "child.hung", "child.start_failed", "supervisor.gave_up")
+VERIFIED = "kernel.verified"
+FAILURE_EVENTS = ("child.exited", "child.hung", "child.start_failed", "supervisor.gave_up", VERIFIED)
 TRIGGER = "trigger.fired"
 REPORTED = "incident.reported"
 """What the report of an actor is to playbooks."""
@@ -101,6 +102,8 @@ def failure_of(event: TreeEvent, wanted: Collection[str]) -> Seen | None:
         case "supervisor.gave_up":
             cause, last = event.data.get("cause", ""), event.data.get("last_exit", "")
             return _of_tree(event, FailureKind.CRASH.value, f"{event.reason}: {cause}: {last}")
+        case "kernel.verified":
+            return _of_check(event)
         case "trigger.fired":
             return _of_trigger(event)
         case type if type in wanted and not is_good_news(type) and type not in TREE_EVENTS:
@@ -147,6 +150,17 @@ def _of_tree(event: TreeEvent, kind: str, reason: str) -> Seen:
         seq=event.seq,
         data=event.data,
     )
+
+
+def _of_check(event: TreeEvent) -> Seen | None:
+    """A kernel that runs and fails its self-test. Silence is the business of its heartbeat."""
+    failed = event.data.get("failed")
+    names = [str(name) for name in failed if name != "answers"] if isinstance(failed, list) else []
+    if event.data.get("ok") is not False or not names:
+        return None
+    check = ",".join(sorted(names))
+    failure = Failure(kernel=event.subject, kind=FailureKind.NOT_READY, reason=f"failed: {check}", check=check)
+    return Seen(failure=failure, at=event.at, event=event_of(event), decide=True, seq=event.seq, data=event.data)
 
 
 def _of_trigger(event: TreeEvent) -> Seen | None:

@@ -93,6 +93,9 @@ class FakeSupervisor(Kernel):
     def do_call(self, request: Request) -> Any:
         if self.world.is_silent:
             return LATER
+        state = self.world.nodes.get(request.args["child"], {}).get("state")
+        if request.args["op"] == "restart_child" and state == "running" and self.world.result == "ok":
+            return {"result": "running", "value": None}
         self.world.asked.append(request.args)
         self.world.times.append(self.ctx.now())
         if self.world.result == "ok":

@@ -129,7 +129,7 @@ def test_a_failure_that_nothing_matches_waits_for_a_patch_and_is_healed_by_it(wa
     assert (found["state"], found["next_step"]) == ("awaiting_patch", f"work-order show {found['work_order']}")
     ward.bench.ask("coding_agent", "complete", id=found["work_order"], tests_passed=True, files_changed=2)
     ward.settle()
-    assert [call["op"] for call in ward.calls] == ["reset"]
+    assert [call["op"] for call in ward.calls] == ["reset", "restart_child"]
     found = ward.incident()
     assert (found["state"], found["repair"], found["auto"]) == ("healed", "patch", False)
     assert ward.learned() == [("patch", 80, False)]
@@ -321,6 +321,15 @@ def test_why_tells_the_story_and_the_next_step(ward: Ward) -> None:
     assert "awaiting approval" in story
     assert told["next_step"].startswith("approval list")
     assert ward.why("scheduler")["sentences"][-1] == "It has no incident."
+
+
+def test_a_self_test_that_fails_while_the_kernel_runs_is_an_incident_and_silence_is_not(ward: Ward) -> None:
+    ward.up().happen("kernel.verified", "librarian", ok=False, failed=["answers"])
+    ward.happen("kernel.verified", "librarian", ok=True, failed=[])
+    assert ward.ask("incidents")["incidents"] == []
+    ward.happen("kernel.verified", "librarian", ok=False, failed=["index_works"])
+    found = ward.incident()
+    assert (found["kind"], found["state"]) == ("not_ready", "awaiting_patch")
 
 
 def test_a_run_can_be_done_again(ward: Ward) -> None:
