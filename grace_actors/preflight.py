@@ -235,6 +235,8 @@ def home_writable(home: Path) -> Finding:
 def database(home: Path) -> Finding:
     """SQLite can keep a write-ahead log in the home; some network file systems cannot."""
     path = home / f".preflight-{os.getpid()}.db"
+    with contextlib.suppress(OSError):  # the checks run side by side: nobody has made the home for this one
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=2.0)) as db:
             mode = db.execute("PRAGMA journal_mode=WAL").fetchone()[0]

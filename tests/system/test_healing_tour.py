@@ -5,8 +5,10 @@ The first time a playbook matches and is learned from, the second time a person 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +78,25 @@ def learned(grace: Running) -> list[tuple[float, bool]]:
 
 
 def corrupt(grace: Running) -> None:
-    wait_for(lambda: grace.node("librarian")["state"] == "running", "librarian to run")
+    wait_for(lambda: state(grace, "librarian") == "running", "librarian to run")
     cli(grace, "inject", "corrupt", "librarian")
+
+
+def state(grace: Running, name: str) -> str:
+    """Empty while status does not show it: it may have been killed itself."""
+    return str(grace.nodes().get(name, {}).get("state", ""))
+
+
+def process_of(grace: Running, name: str) -> int | None:
+    pid: int | None = grace.nodes().get(name, {}).get("pid")
+    return pid
 
 
 def kill(grace: Running, *names: str) -> None:
     """kill -9, whatever each of them is doing."""
     for name in names:
-        pid = grace.node(name)["pid"]
-        if pid:
+        pid = wait_for(partial(process_of, grace, name), f"{name} to have a process")
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
@@ -98,7 +110,9 @@ def test_the_first_time_a_playbook_matches_heals_and_is_learned(tour: Running) -
 
 
 def test_what_was_learned_survives_the_death_of_everything(tour: Running) -> None:
+    root = tour.node("grace")["pid"]
     kill(tour, "signature", "self_healing", "registry", "status", "grace")
+    tour.wait_new_pid("grace", root)
     tour.wait_running()
     assert learned(tour) == [(0.8, False)]
     assert newest(tour, "healed", 1)["repair"] == REPAIR
@@ -125,7 +139,7 @@ def waiting(grace: Running) -> list[dict[str, Any]]:
 def test_the_third_time_nobody_is_asked(tour: Running) -> None:
     before = tour.node("librarian")["pid"]
     kill(tour, "repair")
-    wait_for(lambda: tour.node("librarian")["pid"] not in (None, before), "librarian to be another process")
+    tour.wait_new_pid("librarian", before)
     tour.wait_running()
     documents = found(tour)
     corrupt(tour)

@@ -69,6 +69,7 @@ def test_listen_and_ask_give_none_once_their_time_is_over(live: LiveSystem) -> N
     assert live.ask(worker, Hello(1), ASK_S).number == 1
 
 
+@pytest.mark.slow
 def test_five_hundred_children_created_at_once_all_answer(live: LiveSystem) -> None:
     _, children = live.family(500, timeout_s=60.0)
     assert sorted(children) == list(range(500))

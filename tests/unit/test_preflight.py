@@ -34,6 +34,10 @@ def test_a_sound_machine_passes_every_check(tmp_path: Path, tree_file: Path) -> 
     assert list(home.iterdir()) == []
 
 
+def test_the_database_check_of_a_new_home_does_not_depend_on_which_check_comes_first(tmp_path: Path) -> None:
+    assert preflight.database(tmp_path / "a" / "new" / "home")[0] is Level.PASS
+
+
 def test_a_check_that_hangs_or_breaks_fails_alone_and_in_time() -> None:
     release = threading.Event()
     checks = [
@@ -85,7 +89,8 @@ def test_a_home_that_cannot_be_made_fails(tmp_path: Path) -> None:
 def test_sqlite_leaves_nothing_behind(tmp_path: Path) -> None:
     assert preflight.database(tmp_path)[0] is Level.PASS
     assert list(tmp_path.iterdir()) == []
-    assert preflight.database(tmp_path / "missing")[0] is Level.FAIL
+    (tmp_path / "file").touch()
+    assert preflight.database(tmp_path / "file" / "home")[0] is Level.FAIL
 
 
 def test_a_broken_tree_file_fails_with_its_place(tmp_path: Path) -> None:
