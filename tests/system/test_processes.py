@@ -84,7 +84,13 @@ def procs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    def lives(process: psutil.Process) -> bool:
+        try:
+            return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:  # it ended between the two questions
+            return False
+
+    return [process for process in processes if lives(process)]
 
 
 def log_of(running: Running, name: str) -> str:
