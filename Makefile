@@ -16,7 +16,8 @@ run: $(RUN_READY) ## start Grace (the first time: make .venv and install)
 	$(BIN)/python run.py
 
 test: lint ## format, lint, types, then every test that is not slow
-	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-units test-system
+	@echo 'two runs side by side, five minutes; each shows itself when it has ended'
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-units test-system
 
 # Side by side, for two processors; whatever starts real instances stays in one of them, one after the other.
 test-units:

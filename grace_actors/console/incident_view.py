@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 SCREEN_LINES = 40
 _HOW = {"auto": "by itself", "approved": "approved", "matched": "its trigger matched", "by hand": "by hand"}
 _ATTEMPT_SIGNS = {"healed": "✓", "succeeded": "✓", "passed": "✓", "completed": "✓", "running": "●", "paused": "‖"}
-_ATTEMPT_COLOURS = {"✓": "green", "✖": "red", "●": "cyan", "‖": "cyan"}
 Part = tuple[str, str]
 """Label and text of a line."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
 
 from grace_actors.errors import Refused, StoreFailed
 from grace_actors.healing.case_rows import (
@@ -42,7 +41,6 @@ SAME_INCIDENT_S = 300.0
 MAX_EVENTS = 4
 SAVE_AGAIN_S = 5.0
 KEPT = "it is kept in memory and written as soon as the disk takes it"
-Feed = Callable[[str, Event], None]
 
 
 class Casework:

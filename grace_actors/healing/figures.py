@@ -35,8 +35,6 @@ select playbook, count(*) runs, sum(status = 'succeeded') succeeded, sum(status 
     avg(case when status = 'succeeded' then ended_at - started_at end) mean_time_s, max(requested_at) last_at
 from runs where is_check = 0 group by playbook order by runs desc, playbook"""
 _VERIFIED = "select playbook, sum(status = 'healed') healed, sum(status = 'failed') in_vain from attempts group by 1"
-_RUNS = """select count(*) runs, sum(id in (select run from incidents where escalated)) escalated,
-    sum(status = 'succeeded') succeeded from runs where is_check = 0"""
 
 
 def figures(store: Store) -> Data:

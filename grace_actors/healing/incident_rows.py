@@ -72,7 +72,6 @@ CASES: Mapping[str, Sequence[str]] = {
         "alter table incidents add column is_slim integer not null default 0",
         "create index incidents_that_go_on on incidents (is_over, opened_at)",
         "create index incidents_with_a_story on incidents (is_over, is_slim, opened_at, id)",
-        "create index incidents_by_order on incidents (work_order)",
         "drop table recoveries",
         """create table attempts (
             number integer primary key autoincrement, incident text not null, playbook text not null,
@@ -222,12 +221,6 @@ class Incidents:
         sql = "select * from incidents where fingerprint = ? and kernel = ? order by last_at desc, id desc limit 1"
         with self._store.read() as db:
             found = rows(db, sql, [specific, kernel])
-        return found[0] if found else None
-
-    def of_order(self, order: str) -> Data | None:
-        """The incident that waits, or waited, for this work order."""
-        with self._store.read() as db:
-            found = rows(db, "select * from incidents where work_order = ? order by opened_at desc limit 1", [order])
         return found[0] if found else None
 
     def outbox(self, after: int = 0) -> list[Data]:

@@ -75,9 +75,12 @@ def test_a_running_instance_keeps_sets_and_gives_back_what_was_destroyed(tree: R
     tree.call("stop", name="librarian")
     rot(home / "data/librarian/library.db", 4096)
     taken = ask(tree, "take_snapshot_set")
+    # An event is on its way to the log when the answer comes.
+    wait_for(lambda: len(told(tree, "hygiene.part_damaged")) == 2, "both damages are told")
     damaged = {one["subject"]: one["data"]["copy"] for one in told(tree, "hygiene.part_damaged")}
     assert damaged == {"config/own.yaml": "kept", "stores/librarian/library.db": "kept"}
     assert ask(tree, "verify_snapshot_set", id=taken["id"])["valid"]
+    wait_for(lambda: told(tree, "snapshot_set.pruned"), "what was pruned is told")
     assert [one["subject"] for one in told(tree, "snapshot_set.pruned")] == [first["subject"]]
 
     restored = ask(tree, "restore_part", set=taken["id"], part="stores/librarian")
