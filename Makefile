@@ -7,7 +7,7 @@ RUN_READY := $(VENV)/.ready-run
 TEST_READY := $(VENV)/.ready-test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-units test-system test-all test-thespian lint format bench soak clean
+.PHONY: help run test test-units test-system test-all test-thespian lint format bench drills soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ format: $(TEST_READY) ## put the code in form
 
 bench: $(TEST_READY) ## every benchmark, as JSON
 	$(BIN)/python -m benchmarks all --json
+
+drills: $(TEST_READY) ## every drill three times on an instance of its own (an hour): make drills ROUNDS=1
+	$(BIN)/python -m benchmarks drills --rounds $(or $(ROUNDS),3)
 
 soak: $(TEST_READY) ## the transport under kills and floods: make soak SECONDS=600
 	$(BIN)/python -m benchmarks soak --json --seconds $(or $(SECONDS),600)

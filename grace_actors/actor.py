@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -30,7 +30,8 @@ from thespian.system.transport import TransmitIntent, TransmitOnly
 from grace_actors import birth as births
 from grace_actors import wire
 from grace_actors.errors import GraceError, Refused, WorldFailed
-from grace_actors.kernel import LATER, Answer
+from grace_actors.kernel import LATER, Answer, Data
+from grace_actors.meddling.meddling import LASTING, Meddling
 from grace_actors.names import Names
 from grace_actors.timers import ActorTimer, Timers
 from grace_actors.transport.addresses import PeerLost
@@ -66,7 +67,11 @@ class Actor(ThespianActor):  # type: ignore[misc]
         self._watch: ThespianWatch | None = None
         self.parent: Any = None
         self.handling: Any = None
+        self.meddling: Meddling | None = None
+        self.wall_offset_s = 0.0
         self._last_pulse: wire.Pulse | None = None
+        self.keeps_work = False
+        """Whether the parent wants what is not answered yet, when it asks for the end."""
         self.names = Names(self)
         self._settle_process()
         self._take_name()
@@ -117,16 +122,29 @@ class Actor(ThespianActor):  # type: ignore[misc]
         """The answer to a heartbeat."""
         return wire.Pulse(self.name, self.gen, "", self.waiting(), memory_mb())
 
+    def owed(self) -> Iterable[tuple[str, int]]:
+        """Whose requests, by name and number, it has taken and not answered yet."""
+        return ()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an OS command of its own runs."""
+        return False
+
     def waiting(self) -> int:
         """Messages that have arrived and are not handled yet."""
-        return int(self._myRef.transport.waiting)
+        held = 0 if self.meddling is None else self.meddling.held
+        return int(self._myRef.transport.waiting) + held
 
     # ---- the mailbox ------------------------------------------------------------------------------
 
     def receiveMessage(self, message: Any, sender: Any) -> Any:  # noqa: N802 - Thespian's name
         self.handling = message
         try:
-            self._dispatch(message, sender)
+            if self.meddling is None:
+                self._dispatch(message, sender)
+            else:
+                self.meddling.arrives(message, sender)
             self.timers.run_due(time.monotonic())
             self._arm()
         except Stopped as stopped:
@@ -146,7 +164,8 @@ class Actor(ThespianActor):  # type: ignore[misc]
         """While a send of ours waits for room: we are slowed, not hung, and may still be stopped."""
         match envelope.message:
             case wire.Heartbeat(gen):
-                if gen == self.gen and self._last_pulse is not None:
+                is_mute = self.meddling is not None and self.meddling.is_mute
+                if gen == self.gen and self._last_pulse is not None and not is_mute:
                     self.send(envelope.sender, replace(self._last_pulse, memory_mb=memory_mb()))
                 return True
             case wire.Stop() | ActorExitRequest():
@@ -176,12 +195,15 @@ class Actor(ThespianActor):  # type: ignore[misc]
                     self._become(birth)
                 self.names.registry_at(self.birth.registry)
                 self.begin()
-            case wire.Stop(reason):
+            case wire.Stop(reason, keep):
+                self.keeps_work = keep
                 self.on_stop(reason)
             case wire.Resolved(name, address):
                 self.names.resolved(name, address)
             case wire.Reply(id, answer):
                 self.names.answered(id, answer)
+            case wire.Kept(id):
+                self.names.kept(id)
             case wire.RegistryAt(address):
                 self.names.registry_at(address)
             case wire.Refresh():
@@ -217,10 +239,10 @@ class Actor(ThespianActor):  # type: ignore[misc]
         if number:
             self.send(to, wire.Reply(number, as_answer(value, error)))
 
-    def is_ready(self) -> None:
-        """Register under the own name and tell the parent."""
+    def is_ready(self, info: Data | None = None) -> None:
+        """Register under the own name and tell the parent, with `info` for whoever asked for the start."""
         self.names.register()
-        self.send(self.parent, wire.Ready(self.name, self.gen, self.shown_pid()))
+        self.send(self.parent, wire.Ready(self.name, self.gen, self.shown_pid(), info))
         self._beat(self.parent)
 
     def _beat(self, to: Any) -> None:
@@ -292,8 +314,14 @@ class Actor(ThespianActor):  # type: ignore[misc]
                 _leaked.append(b"\x01" * (int(params.get("mb", 50)) * 1_000_000))
             case "exit":
                 self.after(0.0, lambda: self.leave(Exit(ExitKind.NORMAL, "normal", "injected")))
+            case "pardon":
+                if self.meddling is not None:
+                    self.meddling.pardon(str(params.get("fault", "*")), "pardon")
+            case _ if fault in LASTING:
+                self.meddling = self.meddling or Meddling(self, self._dispatch)
+                self.meddling.begin(fault, params)
             case _:
-                raise GraceError(f"unknown fault {fault!r}", hint="crash, block, leak, exit")
+                raise GraceError(f"unknown fault {fault!r}", hint=f"crash, block, leak, exit, {', '.join(LASTING)}")
 
 
 _leaked: list[bytes] = []
@@ -307,13 +335,26 @@ def as_answer(value: Any, error: GraceError | None) -> Answer:
 
 
 def memory_mb() -> float:
-    """Resident memory of this process that it does not share, in MB."""
-    with open("/proc/self/statm") as statm:  # noqa: PTH123 - hot path
-        _, resident, shared, *_ = statm.read().split()
+    """Resident memory of this process that it does not share, in MB. It must not need a new descriptor: a process that
+    has none left still answers heartbeats."""
+    global _statm
+    if _statm < 0:
+        _statm = os.open("/proc/self/statm", os.O_RDONLY)
+    _, resident, shared, *_ = os.pread(_statm, 200, 0).split()
     return (int(resident) - int(shared)) * _PAGE / 1e6
 
 
+def _not_the_parents() -> None:
+    """After a fork the open file still tells of the parent."""
+    global _statm
+    if _statm >= 0:
+        os.close(_statm)
+        _statm = -1
+
+
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_statm = -1
+os.register_at_fork(after_in_child=_not_the_parents)
 
 
 def _log_to(path: Path) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from grace_actors.doctor import walk
+from grace_actors.drills.undoing import told_of, undo_left
 from grace_actors.errors import GraceError, TimedOut
 from grace_actors.home import read_json_object
 from grace_actors.kernel import Data
@@ -42,13 +43,17 @@ class Boot:
         self._phases: list[Data] = []
         self._ready_s: float | None = None
         self._down: Counter[str] = Counter()
-        self._attested = attest(system.plan.home.root, system.plan.tree.source)
+        self._undone: list[Data] = []
+        """The faults that a former life of the instance left and that were undone before this one began."""
+        self._attested: dict[str, str] = {}
 
     def info(self) -> Data:
         return {"ready_s": self._ready_s, "phases": list(self._phases)}
 
     def pre_flight(self) -> bool:
         """Phase 1, before any actor exists. False when a critical check failed."""
+        self._undone = undo_left(self._system.plan.home.root)
+        self._attested = attest(self._system.plan.home.root, self._system.plan.tree.source)
         return self._phase(0, self._check_flight)
 
     def conduct(self) -> None:
@@ -87,6 +92,7 @@ class Boot:
             system.not_started(self._phases[2]["detail"])
             return
         system.state = "running"
+        self._tell_undone()
         kind = "system.recovered" if system.plan.is_recovery else "boot.completed"
         total = sum(1 for _ in system.plan.tree.children())
         failed = [phase["name"] for phase in self._phases if not phase["ok"]]
@@ -94,6 +100,12 @@ class Boot:
         system.tell_guard({"boot": "done", "ok": ok, **counts})
         data = {"ready_s": self._ready_s, "failed_phases": failed, "down": dict(self._down)}
         system.emit(kind, system.plan.tree.root.name, data)
+
+    def _tell_undone(self) -> None:
+        for fault in self._undone:
+            type = "fault.undo_failed" if "problem" in fault else "fault.undone"
+            subject = fault["target"] or self._system.plan.tree.root.name
+            self._system.emit(type, subject, {key: value for key, value in fault.items() if key != "target"})
 
     # ---- the phases -----------------------------------------------------------------------------------
 
@@ -103,6 +115,7 @@ class Boot:
         if failed and not self._system.plan.is_recovery:  # what ran before must come back, full disk or not
             raise Failed("; ".join(f"{check.name}: {check.detail}" for check in failed))
         warned = [f"{check.name}: {check.detail}" for check in results if check.level != "pass"]
+        warned += [told_of(fault) for fault in self._undone]
         return "; ".join(warned) or f"{len(results)} checks passed"
 
     def _core_is_up(self) -> str:

@@ -18,9 +18,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from chaos.faults.table import INJECTABLE, PARDON
+from grace_actors import injection
 from grace_actors.doctor import examine, walk
 from grace_actors.errors import Died, GraceError, NotFound, Refused, TimedOut
-from grace_actors.faults import checked
 from grace_actors.kernel import Data
 from grace_actors.outside import Outside
 from grace_actors.stores import damage
@@ -31,12 +32,14 @@ if TYPE_CHECKING:
 ASK_S = 30.0
 ASK_KERNEL_S = 25.0
 """Less than a client waits for a line, so that it gets this answer instead of losing patience."""
+MAX_ASK_S = 900.0
+"""A client that is more patient may say so."""
 LONG_POLL_S = 5.0
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 TREE_S = 5.0
 _SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "hang": signal.SIGSTOP}
 _log = logging.getLogger("grace.gateway")
-_OURS = frozenset({"call", "inject", "pause", "resume", "subscribe", "unsubscribe"})
+_OURS = frozenset({"call", "inject", "observe", "pause", "resume", "subscribe", "unsubscribe"})
 """Verbs by which the runtime steers actors or streams to them: `ask` would go behind the supervisor's back."""
 _OF_ACTORS = frozenset({"describe", "record", "record_many"})
 """What the built-in actors are told by the tree; from outside it would forge the tree or the event log."""
@@ -175,10 +178,11 @@ class Verbs:
         return {"name": name, "result": "ok", "message": f"{verb}d"}
 
     def verb_inject(self, fault: str, target: str, params: Data | None = None) -> Data:
-        given = checked(fault, params or {})
+        given = injection.admitted(fault, params or {})
+        if injection.by_runner(fault):
+            return self._by_runner(fault, target, given)
         node, parent = self._find(target)
-        if fault not in _SIGNALS and node["kind"] == "process":
-            raise Refused(f"{fault} works on actors; {target} is an OS process", hint="use kill, term or hang")
+        injection.refuse_target(fault, target, node["kind"])
         if fault == "corrupt":
             return {"fault": fault, "target": target, "result": "injected", **self._corrupt(target, parent, given)}
         if parent is not None:
@@ -189,7 +193,22 @@ class Verbs:
         else:
             with contextlib.suppress(Died):  # which is what was asked for
                 self._outside.ask(target, "inject", {"fault": fault, "params": given}, timeout_s=ASK_S)
-        return {"fault": fault, "target": target, "result": "injected"}
+        return {"fault": fault, "target": target, "result": "ended" if fault == PARDON.name else "injected"}
+
+    def _by_runner(self, fault: str, target: str, params: Data) -> Data:
+        """What no supervisor can do to a child: the runner does it, and keeps how it is undone."""
+        if _search(self._status()["tree"], injection.RUNNER, None) is None:
+            raise Refused(
+                f"{fault} is caused by {injection.RUNNER}, which is not in the tree", hint=injection.NO_RUNNER
+            )
+        whole = INJECTABLE[fault].whole
+        if whole is None:
+            injection.refuse_target(fault, target, self._find(target)[0]["kind"])
+        elif target != whole:
+            injection.refuse_target(fault, target, "node")
+        asked = {"fault": fault, "target": target, "params": params, "by": "console"}
+        done = self._outside.ask(injection.RUNNER, "inject", asked, timeout_s=ASK_KERNEL_S)
+        return {"fault": fault, "target": target, "result": "injected", **done}
 
     def _corrupt(self, target: str, parent: str | None, params: Data) -> Data:
         """Damage a kernel's store while it stands still, then end it: the damage is the next start's."""
@@ -217,14 +236,16 @@ class Verbs:
             go_on.daemon = True
             go_on.start()
 
-    def verb_ask(self, name: str, verb: str, args: Data | None = None) -> Any:
+    def verb_ask(self, name: str, verb: str, args: Data | None = None, timeout_s: float = ASK_KERNEL_S) -> Any:
         """A request to a kernel's own verb; the kernel sees the sender `console`."""
+        if isinstance(timeout_s, bool) or not (isinstance(timeout_s, int | float) and 0 < timeout_s <= MAX_ASK_S):
+            raise Refused(f"ask: timeout_s is {timeout_s!r:.80}", hint=f"above 0, at most {MAX_ASK_S:g}")
         node, _ = self._find(name)
         if node["kind"] == "supervisor":
             raise Refused(f"{name} is a supervisor and answers no verbs of its own", hint=f"see: status {name}")
         if verb in _OURS or (node["kind"] == "actor" and verb in _OF_ACTORS):
             raise Refused(f"{name}: {verb} belongs to the runtime and cannot be asked from outside", hint="see: help")
-        return self._outside.ask(name, verb, args or {}, timeout_s=ASK_KERNEL_S)
+        return self._outside.ask(name, verb, args or {}, timeout_s=timeout_s)
 
     def verb_shutdown(self, reason: str = "shutdown asked for") -> Data:
         self._system.stop(reason)

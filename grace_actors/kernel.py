@@ -163,6 +163,10 @@ class Kernel:
         """Counters and gauges, `noun_unit` -> number."""
         return {}
 
+    def gauges(self) -> dict[str, float]:
+        """Figures for the policies of its supervisor, `noun_unit` -> number; asked for at every heartbeat, so cheap."""
+        return {}
+
     def snapshot(self) -> Data | None:
         """In-memory state worth keeping across a crash, as plain data; None when all state is in stores."""
         return None

@@ -17,13 +17,15 @@ from typing import Any
 
 import msgpack
 
-from grace_actors import snapshots, wire
+from grace_actors import handover, snapshots, wire
 from grace_actors.actor import Actor, memory_mb
 from grace_actors.errors import GraceError, Refused, StoreFailed
 from grace_actors.jobs import Job
 from grace_actors.kernel import LATER, Answer, Completed, Data, Kernel, Request
 from grace_actors.kernels import overrides
+from grace_actors.meddling import limits
 from grace_actors.timers import ActorTimer
+from supervisors.messages import Exit, ExitKind
 from supervisors.spec import KernelStart
 
 SAVE_EVERY_S = 30.0
@@ -41,17 +43,21 @@ class KernelActor(Actor):
     """Hosts one Kernel. The built-in verbs are those in `_NOT_PAUSABLE`."""
 
     def begin(self) -> None:
+        limits.forget(limits.hidden_at(self.birth.home, self.name))
         start: KernelStart = self.birth.start
-        config, ignored = start.config, list[str]()
-        if self.birth.mode != SAFE:
-            config, ignored = overrides.configured(self.birth.home, self.name, start.config)
+        config, ignored = overrides.configured(self.birth.home, self.name, start.config)
+        is_reduced = self.birth.mode == SAFE and config != dict(start.config)
+        if self.birth.mode == SAFE:
+            config, ignored = dict(start.config), []
         if ignored:
             self.names.events.emit("overrides.ignored", self.name, {"problems": ignored})
         self._settings = Settings(config)
         self._overridden = sorted(key for key in config if config[key] != start.config.get(key))
         self.kernel = load(start.path)(ActorContext(self, self._settings))
         self._paused: deque[tuple[wire.Ask, Any]] | None = None
-        self._senders: dict[int, tuple[int, Any]] = {}
+        self._owed: dict[int, tuple[wire.Ask, Any]] = {}
+        """Requests that wait for their answer, by the number the kernel knows them by."""
+        self._commands = 0
         self._request_number = 0
         self._saved = b""
         self._restore()
@@ -59,13 +65,13 @@ class KernelActor(Actor):
         failed = [check for check in self.kernel.ready() if not check.ok]
         if failed:
             raise NotReady("; ".join(f"{check.name}: {check.detail or 'failed'}" for check in failed))
-        self.is_ready()
+        self.is_ready({"is_reduced": is_reduced})
         self._autosave()
 
     # ---- requests -----------------------------------------------------------------------------------
 
     def handle_ask(self, ask: wire.Ask, sender: Any) -> Any:
-        if ask.verb in _NOT_PAUSABLE:
+        if ask.verb in _NOT_PAUSABLE and not _is_of_kernel(ask):
             return getattr(self, f"_builtin_{ask.verb}")(ask.args)
         if self._paused is not None:
             return self._park(ask, sender)
@@ -74,21 +80,61 @@ class KernelActor(Actor):
     def _handle(self, ask: wire.Ask, sender: Any) -> Any:
         self._request_number += 1
         if ask.id:
-            self._senders[self._request_number] = (ask.id, sender)
+            self._owed[self._request_number] = (ask, sender)
         request = Request(verb=ask.verb, args=ask.args, sender=ask.sender, id=self._request_number)
         try:
             value = self.kernel.handle(request)
         except BaseException:
-            self._senders.pop(request.id, None)
+            self._owed.pop(request.id, None)
             raise
-        if value is not LATER:
-            self._senders.pop(request.id, None)
+        if value is LATER:
+            self.names.waiting.changed()
+        else:
+            self._owed.pop(request.id, None)
         return value
 
     def answer(self, request: Request, value: Any, error: GraceError | None) -> None:
         """Answer what was kept for LATER; a second answer changes nothing."""
-        number, sender = self._senders.pop(request.id, (0, None))
-        self.reply(number, sender, value, error=error)
+        ask, sender = self._owed.pop(request.id, (None, None))
+        if ask is not None:
+            self.names.waiting.changed()
+            self.reply(ask.id, sender, value, error=error)
+
+    def owed(self) -> Iterator[tuple[str, int]]:
+        return ((ask.sender, ask.id) for ask, _ in self._owed.values())
+
+    @property
+    def is_busy(self) -> bool:
+        return self._commands > 0
+
+    def command_began(self, on_done: Callable[[Completed], None]) -> Callable[[Completed], None]:
+        """Count a command until it is done; what to call then."""
+        self._commands += 1
+        self.names.waiting.changed()
+
+        def done(completed: Completed) -> None:
+            self._commands -= 1
+            self.names.waiting.changed()
+            on_done(completed)
+
+        return done
+
+    # ---- requests that outlive this incarnation --------------------------------------------------------
+
+    def on_stop(self, reason: str) -> None:
+        self.stopping(reason)
+        if self.keeps_work:
+            handover.hand_over(self, [*self._owed.values(), *(self._paused or ())])
+        self.leave(Exit(ExitKind.SHUTDOWN, "shutdown", reason))
+
+    def on_message(self, message: Any, sender: Any) -> None:
+        match message:
+            case wire.Handed(ask, asker):
+                self._on_ask(ask, asker)
+            case _:
+                super().on_message(message, sender)
+
+    # ---- holding and the built-in verbs ----------------------------------------------------------------
 
     def _park(self, ask: wire.Ask, sender: Any) -> Any:
         assert self._paused is not None
@@ -174,9 +220,15 @@ class KernelActor(Actor):
         self.kernel.stop(reason)
 
     def pulse(self) -> wire.Pulse:
-        waiting = self.waiting() + len(self._paused or ()) + len(self._senders)
+        waiting = self.waiting() + len(self._paused or ()) + len(self._owed)
         degraded = tuple(self.kernel.degraded)
-        return wire.Pulse(self.name, self.gen, self.kernel.does(), waiting, memory_mb(), degraded)
+        gauges = self.kernel.gauges()
+        return wire.Pulse(self.name, self.gen, self.kernel.does(), waiting, memory_mb(), degraded, gauges)
+
+
+def _is_of_kernel(ask: wire.Ask) -> bool:
+    """A supervisor has a fault injected into the actor itself; one with a target is the business of its kernel."""
+    return ask.verb == "inject" and "target" in ask.args
 
 
 def load(path: str) -> type[Kernel]:
@@ -232,7 +284,9 @@ class ActorContext:
         self.config = config
 
     now = staticmethod(time.monotonic)
-    wall = staticmethod(time.time)
+
+    def wall(self) -> float:
+        return time.time() + self._actor.wall_offset_s
 
     def tell(self, to: str, verb: str, args: Data | None = None) -> None:
         self._actor.names.tell(to, verb, args)
@@ -266,7 +320,7 @@ class ActorContext:
         max_output_bytes: int = 1_000_000,
         preexec: Callable[[], None] | None = None,
     ) -> None:
-        job = Job(self._actor, on_done, max_output_bytes)
+        job = Job(self._actor, self._actor.command_began(on_done), max_output_bytes)
         job.start(argv, input=input, cwd=cwd, env=env, timeout_s=timeout_s, preexec=preexec)
 
     def watch(self, fd: int, on_readable: Callable[[], None]) -> Watch:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from grace_actors import wire
 from grace_actors.errors import Died, GraceError, TimedOut
 from grace_actors.kernel import Answer, Data
+from grace_actors.waiting import Waiting
 
 if TYPE_CHECKING:
     from grace_actors.actor import Actor
@@ -56,6 +57,7 @@ class Names:
         self._asked: dict[int, Pending] = {}
         self._ids = itertools.count(1)
         self._registered = False
+        self.waiting = Waiting(actor, self._asked)
         self.lost = 0
         """Messages dropped because nobody with their name appeared in time."""
         self.events = EventSender(actor, self)
@@ -99,6 +101,7 @@ class Names:
         number = next(self._ids)
         timer = self._actor.after(timeout_s, lambda: self._late(number, to, verb, timeout_s))
         self._asked[number] = Pending(to, verb, on_answer, timer, time.monotonic())
+        self.waiting.began(to)
         self._post(to, wire.Ask(number, verb, args or {}, self._actor.name), time.monotonic())
 
     def pending(self) -> list[Data]:
@@ -111,7 +114,13 @@ class Names:
         pending = self._asked.pop(number, None)
         if pending is not None:
             pending.timer.cancel()
+            self.waiting.ended(number)
             pending.on_answer(answer)
+
+    def kept(self, number: int) -> None:
+        """The one that has the request ends, but its next incarnation gets it: its death is no answer."""
+        if number in self._asked:
+            self._asked[number].path = ""
 
     def peer_lost(self, path: str) -> None:
         """Nobody waits on the dead: what it was asked and did not answer has failed."""

@@ -98,6 +98,8 @@ class Outside:
             message = self._receive(left)
             if isinstance(message, wire.Reply) and message.id == number:
                 return message.answer
+            if isinstance(message, wire.Kept) and message.id == number:
+                path = ""  # the next incarnation gets it: the death of this one is no answer
             if isinstance(message, PeerLost) and message.path == path:
                 return message
         return None

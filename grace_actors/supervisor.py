@@ -10,25 +10,27 @@ import os
 import random
 import signal
 import time
-from dataclasses import replace
 from typing import Any
 
 from grace_actors import birth as births
-from grace_actors import wire
+from grace_actors import injection, wire
 from grace_actors.actor import Actor, memory_mb
 from grace_actors.errors import NotFound, Refused
+from grace_actors.handover import Keeping
 from grace_actors.incarnation import Incarnation
-from grace_actors.kernel import LATER, Answer, Data
+from grace_actors.kernel import LATER, Data
 from grace_actors.kernels import overrides
 from grace_actors.nursery import KERNEL, Nursery
+from grace_actors.observing import Observing
+from grace_actors.operations import as_data, operation
 from grace_actors.signatures import signature
 from grace_actors.timers import ActorTimer
-from grace_actors.tree_view import describe, kind_of
+from grace_actors.tree_view import Description, kind_of
 from supervisors import Supervisor
 from supervisors import messages as m
-from supervisors.spec import ChildSpec, SupervisorSpec
+from supervisors.slots import OPERATOR
+from supervisors.spec import ChildSpec
 
-DESCRIBE_DELAY_S, DESCRIBE_TIMEOUT_S = 0.02, 2.0
 LINGER_POLL_S = 0.005
 HOLD_S = 10.0
 """How long a child stands still at most while its file is damaged."""
@@ -55,7 +57,10 @@ class SupervisorActor(Actor):
         self._myRef.transport.enableRXPauseFlowControl(False)  # a supervisor waits for nobody
         self.core = Supervisor(spec, rng=random.random, signature=signature)
         self.living: dict[str, Incarnation] = {}
-        self.paused: set[str] = set()
+        self.paused: dict[str, str] = {}
+        """Who holds the messages of a child back: `operator` or a policy, whose hold ends with the generation."""
+        self.observing = Observing(self)
+        self.keeping = Keeping(self)
         self._forced: set[str | None] = set()
         """Children that are killed at once when they are to stop."""
         self._nursery = Nursery(self, is_busy=lambda: self.core.is_busy)
@@ -65,7 +70,7 @@ class SupervisorActor(Actor):
         self._timers: dict[int, ActorTimer] = {}
         self._calls: dict[int, tuple[int, Any, str | None]] = {}
         self._call_number = 0
-        self._describing = self._is_dirty = False
+        self.description = Description(self)
         self._lingering = False
         if self.birth.parent is None:
             self.send(self.parent, wire.Spawned(self.name, self.gen, os.getpid()))
@@ -77,17 +82,25 @@ class SupervisorActor(Actor):
         """Tell the core, do what it says: acts first, then the reports about them, so that a restart does not
         wait for its own log. The end comes after the reports."""
         commands = self.core.handle(event, time.monotonic())
+        self.observing.look()
         for command in sorted(commands, key=_urgency) if len(commands) > 1 else commands:
             self._perform(command)
         if self.core.take_changed():
-            self._describe_soon()
+            self.description.changed()
 
     def _perform(self, command: m.Command) -> None:
         match command:
             case m.StartChild(child, gen, spec, mode):
                 self._start(child, gen, spec, mode)
-            case m.StopChild(child, gen, how):
-                self._stop(child, gen, how)
+            case m.StopChild(child, gen, how, keep):
+                self._stop(child, gen, how, keep)
+            case m.PauseChild(child, gen, paused, by):
+                self._with(child, gen, lambda inc: self._hold(inc, paused, by))
+            case m.Deliver(child, gen, first):
+                self._with(child, gen, lambda inc: self.keeping.deliver(child, gen, inc.address, first))
+            case m.PassDown(child, gen, seen):
+                told = {"topic": seen.topic, "subject": seen.subject, "data": as_data(dict(seen.data))}
+                self._with(child, gen, lambda inc: self._tell_child(inc, "observe", told))
             case m.Ping(child, gen):
                 self._with(child, gen, lambda inc: self.send(inc.address, wire.Heartbeat(gen)))
             case m.SetTimer(token, delay_s):
@@ -104,7 +117,7 @@ class SupervisorActor(Actor):
                 self._report(type, subject, dict(data))
             case m.Started():
                 self.is_up = True
-                self._describe_soon()
+                self.description.changed()
                 self.is_ready()
             case m.Gone(exit):
                 self._gone(exit)
@@ -121,7 +134,8 @@ class SupervisorActor(Actor):
     def _report(self, type: str, subject: str, data: Data) -> None:
         self.names.events.emit(type, subject, as_data(data))
         if type in ("child.started", "child.exited", "child.stopped"):
-            self.send(self.parent, wire.Progress(subject, type.partition(".")[2]))
+            kind = str(data["kind"]) if type == "child.exited" else ""
+            self.send(self.parent, wire.Progress(subject, type.partition(".")[2], kind))
 
     def _gone(self, exit: m.Exit) -> None:
         if self.birth.parent is None:
@@ -132,6 +146,8 @@ class SupervisorActor(Actor):
 
     def _start(self, child: str, gen: int, spec: ChildSpec, mode: str) -> None:
         kind = kind_of(spec)
+        if self.paused.get(child, OPERATOR) != OPERATOR:
+            del self.paused[child]
         birth = births.Birth(
             name=child,
             gen=gen,
@@ -153,7 +169,7 @@ class SupervisorActor(Actor):
         self.living[child] = inc
         self.watch(body.words.fd, lambda: self._spoke(inc))
 
-    def _stop(self, child: str, gen: int, how: m.StopHow) -> None:
+    def _stop(self, child: str, gen: int, how: m.StopHow, keep: bool) -> None:
         inc = self.living.get(child)
         if inc is None or inc.gen != gen:
             return
@@ -161,7 +177,7 @@ class SupervisorActor(Actor):
             case m.StopHow.ORDERLY if child in self._forced:
                 inc.signal(signal.SIGKILL)
             case m.StopHow.ORDERLY:
-                self.send(inc.address, wire.Stop("stopped by its supervisor"))
+                self.send(inc.address, wire.Stop("stopped by its supervisor", keep))
                 if child in self.paused:
                     inc.signal_shown(signal.SIGCONT)
             case m.StopHow.TERM:
@@ -202,23 +218,28 @@ class SupervisorActor(Actor):
 
     def on_message(self, message: Any, sender: Any) -> None:
         match message:
-            case wire.Ready(name, gen, pid):
-                self._with(name, gen, lambda inc: self._is_ready(inc, pid, sender))
+            case wire.Ready(name, gen, pid, info):
+                self._with(name, gen, lambda inc: self._is_ready(inc, pid, info, sender))
             case wire.Spawned(name, gen, pid):
                 self._with(name, gen, lambda inc: self._spawned(inc, pid))
             case wire.Pulse(name, gen):
                 self._with(name, gen, lambda inc: self._pulse(inc, message))
             case wire.Progress():
                 self.send(self.parent, message)
+                self.observing.progress(message)
+            case wire.Waits():
+                self.observing.waits(message)
+            case wire.Handover():
+                self.keeping.take(message)
             case _ if type(message).__name__ == "ChildActorExited":
                 self._reap()
             case _:
                 super().on_message(message, sender)
 
-    def _is_ready(self, inc: Incarnation, pid: int, sender: Any) -> None:
+    def _is_ready(self, inc: Incarnation, pid: int, info: Data | None, sender: Any) -> None:
         inc.ready, inc.shown_pid = True, pid
         inc.socket_path = str(sender.addressDetails)
-        self.feed(m.ChildReady(inc.name, inc.gen))
+        self.feed(m.ChildReady(inc.name, inc.gen, info))
         if inc.name in self.paused:
             self._tell_child(inc, "pause")
         if inc.name == "status":
@@ -234,13 +255,12 @@ class SupervisorActor(Actor):
             pulse.degraded,
             pulse.mailbox,
         ):
-            self._describe_soon()
+            self.description.changed()
         if pulse.degraded and (inc.pulse is None or not inc.pulse.degraded):
             self.names.events.emit("kernel.degraded", inc.name, {"reasons": list(pulse.degraded)})
         inc.pulse = pulse
         self.feed(m.HeartbeatSeen(inc.name, inc.gen))
-        if self.spec.policies:
-            self.feed(m.ChildMeasured(inc.name, inc.gen, pulse.memory_mb))
+        self.observing.pulse(inc, pulse)
 
     def _tell_child(self, inc: Incarnation, verb: str, args: Data | None = None) -> None:
         self.send(inc.address, wire.Ask(0, verb, args or {}, self.name))
@@ -257,7 +277,7 @@ class SupervisorActor(Actor):
         for address in (self.parent, *(inc.address for inc in self.living.values())):
             if address != origin:
                 self.send(address, message)
-        self._describe_soon()
+        self.description.changed()
 
     # ---- the end ------------------------------------------------------------------------------------
 
@@ -265,22 +285,6 @@ class SupervisorActor(Actor):
         self.feed(m.StopRequested(m.Exit(m.ExitKind.SHUTDOWN, "shutdown", reason)))
 
     # ---- the view -----------------------------------------------------------------------------------
-
-    def _describe_soon(self) -> None:
-        """One description is on its way at most; what changes meanwhile is in the next one."""
-        self._is_dirty = True
-        if not self._describing:
-            self._describing = True
-            self.after(DESCRIBE_DELAY_S, self._describe)
-
-    def _describe(self) -> None:
-        self._is_dirty = False
-        self.names.ask("status", "describe", describe(self), self._described, DESCRIBE_TIMEOUT_S)
-
-    def _described(self, answer: Answer) -> None:
-        self._describing = False
-        if self._is_dirty or not answer.ok:
-            self._describe_soon()
 
     def pulse(self) -> wire.Pulse:
         does = f"supervises {len(self.living)} of {len(self.spec.children)}"
@@ -302,18 +306,17 @@ class SupervisorActor(Actor):
                 return self._pause(ask.verb, ask.args.get("child"))
             case "inject":
                 return self._inject(ask.args)
+            case "observe":
+                return self.observing.observed(ask.args)
         raise NotFound(f"supervisor {self.name} has no verb {ask.verb!r}")
 
     def _call(self, ask: wire.Ask, sender: Any) -> Any:
         """An operation of the core's API; answered when the core replies."""
-        args = ask.args
-        kind, child = m.OpKind(args["op"]), args.get("child")
-        spec = one_more(self.core, self.spec, args["like"], args["id"]) if "like" in args else args.get("spec")
+        op = operation(self.core, self.spec, ask.args)
         self._call_number += 1
-        self._calls[self._call_number] = (ask.id, sender, child)
-        if args.get("force"):
-            self._forced.add(child)
-        op = m.Op(kind, child, spec, args.get("mode", ""), args.get("reason", ""))
+        self._calls[self._call_number] = (ask.id, sender, op.child)
+        if ask.args.get("force"):
+            self._forced.add(op.child)
         self.feed(m.Call(self._call_number, op))
         return LATER
 
@@ -326,21 +329,33 @@ class SupervisorActor(Actor):
     def _pause(self, verb: str, name: str | None) -> None:
         """Hold or release one child, or (without a name) everything below."""
         for inc in [self._child(name)] if name else list(self.living.values()):
-            (self.paused.add if verb == "pause" else self.paused.discard)(inc.name)
-            self._tell_child(inc, verb)
-            self.names.events.emit(f"child.{verb}d", inc.name, {"supervisor": self.name})
-        self._describe_soon()
+            self._hold(inc, verb == "pause", OPERATOR)
+            self.feed(m.Observed(f"child.{verb}d", inc.name, {"by": OPERATOR}))
+
+    def _hold(self, inc: Incarnation, is_held: bool, by: str) -> None:
+        """Hold back what comes for a child, or let it through. What an operator holds no policy releases."""
+        if by != OPERATOR and self.paused.get(inc.name) == OPERATOR:
+            return
+        verb = "pause" if is_held else "resume"
+        self.paused.pop(inc.name, None)
+        if is_held:
+            self.paused[inc.name] = by
+        self._tell_child(inc, verb)
+        self.names.events.emit(f"child.{verb}d", inc.name, {"supervisor": self.name, "by": by})
+        if by == OPERATOR:
+            self.observing.held(inc.name, is_held, by)
+        self.description.changed()
 
     def _inject(self, args: Data) -> None:
         """Break something on purpose, as an event says."""
         fault, name, params = args["fault"], args.get("child"), args.get("params", {})
         inc = None if name is None else self._child(name)
-        if inc is not None and inc.kind == "process" and fault not in ("kill", "term", "hang"):
-            raise Refused(f"{fault} works on actors; {name} is an OS process", hint="use kill, term or hang")
         if inc is not None and fault in ("hold", "release"):  # around the damage of a file, which is told at its end
             self._hang(inc, HOLD_S if fault == "hold" else 0.0)
             return
-        if inc is None or inc.kind != "supervisor" or fault in _FROM_OUTSIDE:
+        if inc is not None:
+            injection.refuse_target(fault, inc.name, inc.kind)
+        if fault != "pardon" and (inc is None or inc.kind != "supervisor" or fault in _FROM_OUTSIDE):
             told = {"fault": fault, "params": params} if fault != "corrupt" else {"fault": fault, **params}
             self.names.events.emit("fault.injected", name or self.name, told)
         if inc is None:
@@ -366,24 +381,5 @@ class SupervisorActor(Actor):
         self.after(seconds, go_on)
 
 
-def one_more(core: Supervisor, spec: SupervisorSpec, like: str, id: str) -> ChildSpec:
-    """The spec of one more child like one there is, or like one of the tree file. Raises NotFound."""
-    known = {child.id: child for child in spec.children} | {slot.id: slot.spec for slot in core.view()}
-    if like not in known:
-        raise NotFound(f"{spec.name} has no child {like!r}", hint=f"known: {', '.join(known) or 'none'}")
-    return replace(known[like], id=id)
-
-
 def _urgency(command: m.Command) -> int:
     return 2 if isinstance(command, m.Gone) else int(isinstance(command, m.Report))
-
-
-def as_data(value: Any) -> Any:
-    """Plain data of whatever the core says: dataclasses become mappings, tuples lists."""
-    if hasattr(value, "__dataclass_fields__"):
-        return {key: as_data(getattr(value, key)) for key in value.__dataclass_fields__}
-    if isinstance(value, dict):
-        return {str(key): as_data(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [as_data(item) for item in value]
-    return value

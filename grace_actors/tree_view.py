@@ -10,13 +10,40 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from grace_actors.kernel import Data
+from grace_actors.kernel import Answer, Data
 from supervisors.messages import Exit
 from supervisors.slots import ChildView
 from supervisors.spec import ChildSpec, KernelStart, ProcessStart, SupervisorSpec
 
 if TYPE_CHECKING:
     from grace_actors.supervisor import SupervisorActor
+
+
+DELAY_S, TIMEOUT_S = 0.02, 2.0
+
+
+class Description:
+    """Keeps the status actor up to date about one supervisor."""
+
+    def __init__(self, supervisor: SupervisorActor) -> None:
+        self._supervisor = supervisor
+        self._is_on_its_way = self._is_dirty = False
+
+    def changed(self) -> None:
+        """One description is on its way at most; what changes meanwhile is in the next one."""
+        self._is_dirty = True
+        if not self._is_on_its_way:
+            self._is_on_its_way = True
+            self._supervisor.after(DELAY_S, self._send)
+
+    def _send(self) -> None:
+        self._is_dirty = False
+        self._supervisor.names.ask("status", "describe", describe(self._supervisor), self._sent, TIMEOUT_S)
+
+    def _sent(self, answer: Answer) -> None:
+        self._is_on_its_way = False
+        if self._is_dirty or not answer.ok:
+            self.changed()
 
 
 def describe(sup: SupervisorActor) -> Data:

@@ -7,6 +7,7 @@ requests and answers. Invariant: everything about a child carries its generation
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -35,11 +36,13 @@ class Begin(Control):
 
 @dataclass(frozen=True, slots=True)
 class Ready(Control):
-    """The child passed its self-test. `pid` is what an operator would kill: the OS process of a command."""
+    """The child passed its self-test. `pid` is what an operator would kill: the OS process of a command. `info` is
+    what whoever asked for the start is told."""
 
     name: str
     gen: int
     pid: int
+    info: Data | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,11 @@ class Spawned(Control):
 
 @dataclass(frozen=True, slots=True)
 class Stop(Control):
-    """End in order; the sender waits for the death itself, not for an answer."""
+    """End in order; the sender waits for the death itself, not for an answer. With `keep` what is not answered yet is
+    handed to the sender first, for the next incarnation."""
 
     reason: str
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +80,42 @@ class Pulse(Control):
     mailbox: int
     memory_mb: float
     degraded: tuple[str, ...] = ()
+    gauges: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress(Control):
-    """A child at this path came up or went down; travels to the root for whoever shows it."""
+    """A child at this path came up or went down, an exit with its kind; travels to the root for whoever shows it or
+    watches what is below."""
 
     name: str
     state: str
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A request that an actor has sent and that is not answered: its number, for whom, which verb, since when on the
+    monotonic clock of the host."""
+
+    id: int
+    to: str
+    verb: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waits(Control):
+    """Whom an actor has been waiting for a while, whose requests (name, number) it owes an answer meanwhile, and
+    whether an OS command of its own runs. Said again when it changes, without `waits` when it is over; travels to the
+    root. `via` is the child that the receiver has it from."""
+
+    name: str
+    gen: int
+    waits: tuple[Wait, ...] = ()
+    owes: tuple[tuple[str, int], ...] = ()
+    is_busy: bool = False
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,3 +185,28 @@ class Reply:
 
     id: int
     answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Kept(Control):
+    """To who asked: the one with your request `id` ends, but the request is kept and its next incarnation gets it."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """The unanswered requests of an actor that ends, with the address of who asked, and how many more did not fit."""
+
+    name: str
+    gen: int
+    work: tuple[tuple[Ask, Any], ...]
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A request that an incarnation before this one was asked and did not answer."""
+
+    ask: Ask
+    sender: Any

@@ -138,6 +138,11 @@ class Supervisor:
         return self._has_started and not self._engine.is_gone
 
     @property
+    def is_ending(self) -> bool:
+        """Whether it ends or has ended: nothing is started any more."""
+        return self._engine.ending is not None or self._engine.is_gone
+
+    @property
     def is_busy(self) -> bool:
         """Whether a start or stop sequence is in progress, so that calls and exits wait."""
         return self._engine.run is not None

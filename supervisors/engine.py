@@ -207,7 +207,8 @@ class Engine:
         if limit == BRUTAL_KILL:
             self.kill(slot)
             return None
-        self.out.append(StopChild(slot.id, slot.gen, StopHow.ORDERLY))
+        keep = self.ending is None and self.asking is not None and self.asking.op.keep
+        self.out.append(StopChild(slot.id, slot.gen, StopHow.ORDERLY, keep))
         if limit == INFINITY:
             return None
         seconds = float(limit)

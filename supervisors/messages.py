@@ -93,11 +93,15 @@ class HeartbeatSeen:
 
 @dataclass(frozen=True, slots=True)
 class ChildMeasured:
-    """What one incarnation uses now; food for policies."""
+    """What one incarnation uses now, how many messages wait for it, and what it says of itself (`gauges`, such as
+    `failed_runs`); food for policies."""
 
     child: str
     gen: int
     memory_mb: float
+    queue: int = 0
+    cpu_percent: float = 0.0
+    gauges: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +178,14 @@ class Op:
     """One operation: `child` names the slot, `spec` is the ChildSpec of start_child or the SupervisorSpec
     of reload. `mode` is handed to the child by every start from now on, until a later operation starts it with
     another mode; the core only passes it on (`safe` is a staggered restart's). `reason` says for people why a child is
-    held or quarantined."""
+    held or quarantined. `keep`: what a child that is stopped for it has not answered waits for its next incarnation."""
 
     kind: OpKind
     child: str | None = None
     spec: Any = None
     mode: str = ""
     reason: str = ""
+    keep: bool = False
 
 
 # ---- commands -----------------------------------------------------------------------------------
@@ -198,11 +203,41 @@ class StartChild:
 
 @dataclass(frozen=True, slots=True)
 class StopChild:
-    """Make it end with this much force; answer with ChildExited once it is completely gone."""
+    """Make it end with this much force; answer with ChildExited once it is completely gone. `keep` is that of `Op`."""
 
     child: str
     gen: int
     how: StopHow
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Give this generation what was kept of those before it, before all else what the actors in `first` have asked."""
+
+    child: str
+    gen: int
+    first: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PassDown:
+    """Tell a child that is a supervisor what this one knows."""
+
+    child: str
+    gen: int
+    observed: Observed
+
+
+@dataclass(frozen=True, slots=True)
+class PauseChild:
+    """Hold back the messages of this generation (`paused`), or let them through again. It ends with the generation: the
+    next one starts unpaused. `by` names the policy."""
+
+    child: str
+    gen: int
+    paused: bool
+    by: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,4 +296,17 @@ class Gone:
     exit: Exit
 
 
-Command = StartChild | StopChild | Ping | SetTimer | CancelTimer | Reply | Report | Started | Gone
+Command = (
+    StartChild
+    | StopChild
+    | PauseChild
+    | Deliver
+    | PassDown
+    | Ping
+    | SetTimer
+    | CancelTimer
+    | Reply
+    | Report
+    | Started
+    | Gone
+)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from supervisors.faults import Fault
-from supervisors.messages import Command, Event, Exit, Op, Report
+from supervisors.messages import Command, Deliver, Event, Exit, Op, PassDown, PauseChild, Report
 from supervisors.slots import ChildView
 from supervisors.spec import ChildSpec, SupervisorSpec
 
@@ -23,6 +23,10 @@ class SupervisorView(Protocol):
 
     @property
     def spec(self) -> SupervisorSpec: ...
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the supervisor is being stopped or gives up: nothing is started any more."""
 
     def view(self) -> tuple[ChildView, ...]:
         """Every child, in start order."""
@@ -75,7 +79,7 @@ class Unwake:
     key: str
 
 
-Action = Report | Request | Wake | Unwake
+Action = Report | PauseChild | Deliver | PassDown | Request | Wake | Unwake
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,11 @@ class Policy:
     """
 
     name: ClassVar[str] = ""
+    observes: ClassVar[tuple[str, ...]] = ()
+    """The topics of `Observed` it lives on: what costs something to find out is found out only where somebody wants
+    it."""
+    siblings: ClassVar[tuple[str, ...]] = ()
+    """Those of its parameters that list children which must be there, unless the supervisor is dynamic."""
 
     def __init__(self, params: Mapping[str, Any], view: SupervisorView, rng: Callable[[], float]) -> None:
         """`params` has passed `validate`; `rng` draws from [0, 1)."""
@@ -133,6 +142,11 @@ class Policy:
 
     def handle(self, event: Seen, commands: Sequence[Command], now: float) -> list[Action]:
         """What to do about it."""
+        return []
+
+    def leave(self, now: float) -> Sequence[Report | PauseChild]:
+        """The last call before a reload of the supervisor replaces it: end what it has begun. Its timers are cancelled
+        by then."""
         return []
 
 

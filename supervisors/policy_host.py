@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from supervisors.engine import Ask, Engine
-from supervisors.messages import Command, Event, Exit, Report
+from supervisors.messages import Command, Deliver, Event, Exit, PassDown, PauseChild, Report
 from supervisors.policy import (
     Action,
     Answered,
@@ -62,10 +63,12 @@ class PolicyHost:
         return not self._hosted
 
     def load(self, specs: tuple[PolicySpec, ...]) -> None:
-        """Attach fresh policies; the timers of those there were are cancelled."""
+        """Attach fresh policies; those there were leave, and their timers are cancelled."""
         for hosted in self._hosted:
             for token in hosted.timers.values():
                 self._engine.timers.cancel(token)
+            for action in hosted.policy.leave(self._engine.now):
+                self._perform(hosted, action)
         self._hosted = [
             _Hosted(spec.name, self.known[spec.name](spec.params, self._view, self._engine.rng)) for spec in specs
         ]
@@ -125,6 +128,10 @@ class PolicyHost:
         match action:
             case Report():
                 engine.out.append(action)
+            case PauseChild(child, gen) | Deliver(child, gen) | PassDown(child, gen):
+                slot = engine.slots.get(child)
+                if slot is not None and slot.gen == gen and slot.alive:
+                    engine.out.append(replace(action, by=hosted.name) if isinstance(action, PauseChild) else action)
             case Wake(key, delay_s):
                 engine.timers.cancel(hosted.timers.get(key))
                 hosted.timers[key] = engine.timers.set(delay_s, partial(self._wake, hosted, key))

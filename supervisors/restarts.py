@@ -119,7 +119,7 @@ class Restarts:
             return
         if slot.spec.backoff is None:
             self.attempt(slot)
-        elif self._engine.is_group:
+        elif self._engine.is_group and not slot.spec.apart:
             self._stop_group(slot, partial(self._delay, slot, slot.spec.backoff))
         else:
             self._delay(slot, slot.spec.backoff)
@@ -200,7 +200,7 @@ class Restarts:
         """Start the slot as the strategy says. `ask` is answered when it is up or has failed again."""
         engine = self._engine
         engine.asking = ask
-        if not engine.is_group or slot.missing:
+        if not engine.is_group or slot.missing or slot.spec.apart:
             StartRun(engine, (slot,), "restart", partial(self._attempted, slot, ask)).begin()
             return
         self._stop_group(slot, partial(self._start_group, slot, ask))
@@ -329,8 +329,8 @@ class Restarts:
     def carry_on(self, slot: Slot) -> None:
         """A group member left the retry for good: start the later siblings that were waiting for it."""
         engine = self._engine
-        if engine.strict_otp or engine.ending is not None or not engine.is_group or slot.missing:
-            return  # nobody waits in line behind one that has not been up yet
+        if engine.strict_otp or engine.ending is not None or not engine.is_group or slot.missing or slot.spec.apart:
+            return  # nobody waits in line behind one that has not been up yet, or that stands apart
         stranded = [other for other in engine.slots if other.stranded and other.state is SlotState.STOPPED]
         if stranded and not self._is_covered(stranded[0]):
             self.start_run(stranded, "restart", partial(self._group_attempted, slot, None)).begin()
@@ -339,7 +339,9 @@ class Restarts:
         """Whether the pending retry of another member will start this slot anyway."""
         everyone = self._engine.spec.strategy is Strategy.ONE_FOR_ALL
         return any(
-            other.state is SlotState.RESTARTING and not other.missing and (everyone or other.order < slot.order)
+            other.state is SlotState.RESTARTING
+            and not (other.missing or other.spec.apart)
+            and (everyone or other.order < slot.order)
             for other in self._engine.slots
         )
 
@@ -359,8 +361,8 @@ class Restarts:
 
 
 def _is_apart(slot: Slot) -> bool:
-    """Whether a retry of its own will start it, alone: groups are stopped and started without it."""
-    return slot.missing and slot.state is SlotState.RESTARTING
+    """Whether groups are stopped and started without it: its spec says so, or a retry of its own will start it."""
+    return slot.spec.apart or (slot.missing and slot.state is SlotState.RESTARTING)
 
 
 def is_permanent_failure(slot: Slot, exit: Exit) -> bool:

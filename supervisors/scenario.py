@@ -39,6 +39,7 @@ GRACE_CHILD = (
     "permanent_failure",
     "clean_exits",
     "depends_on",
+    "apart",
 )
 GRACE_WORLD = ("fail_starts",)
 """Fields of a child that are about how it behaves, not about its spec."""
@@ -59,7 +60,8 @@ _STEPS: Mapping[str, tuple[str, ...]] = {
     "advance": ("seconds",),
     "stall_starts": ("id", "times"),
     "hang": ("id",),
-    "measure": ("id", "memory_mb"),
+    "measure": ("id",),
+    "observe": ("topic",),
     "recycle": ("id",),
     "reset": ("id",),
     "hold": ("id",),
@@ -67,7 +69,12 @@ _STEPS: Mapping[str, tuple[str, ...]] = {
     "budget": (),
 }
 """Every step with the fields it needs. From `stall_starts` on they are Grace's own: starts that never become ready,
-a child that stops answering pings, a measurement, and the operations OTP does not have."""
+a child that stops answering pings, measurements, facts for policies, and the operations OTP does not have."""
+_OPTIONAL: Mapping[str, tuple[str, ...]] = {
+    "measure": ("memory_mb", "queue", "cpu_percent", "gauges", "times", "every_s"),
+    "observe": ("subject", "data", "times", "every_s"),
+}
+"""What a step takes besides. With `times` it happens again every `every_s` seconds."""
 OTP_STEPS = tuple(_STEPS)[: tuple(_STEPS).index("stall_starts")]
 
 E = TypeVar("E", bound=StrEnum)
@@ -100,6 +107,13 @@ class Step:
     times: int = 1
     seconds: float = 0.0
     memory_mb: float = 0.0
+    queue: int = 0
+    cpu_percent: float = 0.0
+    gauges: Mapping[str, float] = field(default_factory=dict)
+    topic: str = ""
+    subject: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    every_s: float = 0.0
     spec: ChildSpec | None = None
     stubborn: bool = False
 
@@ -158,7 +172,7 @@ def _step(data: Any, where: str) -> tuple[Step, bool]:
     op = reader.text("op")
     if op not in _STEPS:
         raise ScenarioError(where, f"unknown op {op!r}", tuple(_STEPS))
-    reader = _Reader(data, f"{where} ({op})", ("op", *_STEPS[op], "reason"))
+    reader = _Reader(data, f"{where} ({op})", ("op", *_STEPS[op], *_OPTIONAL.get(op, ()), "reason"))
     missing = [name for name in _STEPS[op] if name not in data]
     if missing:
         raise ScenarioError(reader.where, f"field {missing[0]!r} is missing", tuple(_STEPS[op]))
@@ -175,6 +189,13 @@ def _step(data: Any, where: str) -> tuple[Step, bool]:
         times=reader.whole("times", 1) or 0,
         seconds=reader.number("seconds", 0),
         memory_mb=reader.number("memory_mb", 0),
+        queue=reader.whole("queue", 0),
+        cpu_percent=reader.number("cpu_percent", 0),
+        gauges=reader.numbers("gauges"),
+        topic=reader.text("topic", ""),
+        subject=reader.text("subject", ""),
+        data=reader.mapping("data"),
+        every_s=reader.number("every_s", 0),
         spec=_child(child) if child else None,
         stubborn=child.flag("stubborn") if child else False,
     )
@@ -198,6 +219,7 @@ def _child(reader: _Reader) -> ChildSpec:
         permanent_failure=tuple(reader.words("permanent_failure")),
         clean_exits=tuple(reader.words("clean_exits")),
         depends_on=tuple(reader.words("depends_on")),
+        apart=reader.flag("apart"),
     )
 
 
@@ -264,6 +286,15 @@ class _Reader:
     def words(self, name: str) -> list[str]:
         fits = lambda v: isinstance(v, list) and all(isinstance(word, str) for word in v)  # noqa: E731
         return self._typed(name, [], fits, "a list of strings")  # type: ignore[no-any-return]
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        return self._typed(name, {}, lambda v: isinstance(v, Mapping), "an object")  # type: ignore[no-any-return]
+
+    def numbers(self, name: str) -> dict[str, float]:
+        """An object of numbers."""
+        values = self.mapping(name)
+        inner = _Reader(values, f"{self.where} {name}", ())
+        return {str(key): inner.number(key, None) for key in values}
 
     def choice(self, name: str, kind: type[E], default: E) -> E:
         value = self.get(name, default)

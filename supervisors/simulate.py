@@ -25,7 +25,8 @@ _OPS = {kind.value: kind for kind in OpKind}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
     """What a step led to, once nothing moves any more. `at_s` is virtual time since the start; `events` are
-    `(seconds, what, child, ...)`; `children` are full views in start order."""
+    `(seconds, what, child, ...)`; `children` are full views in start order, `paused` those whose messages are held
+    back."""
 
     at_s: float
     op: str
@@ -35,6 +36,7 @@ class Moment:
     alive: bool
     exit: Exit | None
     reports: tuple[m.Report, ...]
+    paused: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -46,6 +48,7 @@ class Moment:
             "children": [child.as_dict() for child in self.children],
             "alive": self.alive,
             "exit": None if self.exit is None else {"kind": self.exit.kind.value, "reason": self.exit.reason},
+            "paused": list(self.paused),
             "reports": [{"type": r.type, "subject": r.subject, "data": dict(r.data)} for r in self.reports],
         }
 
@@ -68,8 +71,12 @@ def simulate(scenario: Scenario | Mapping[str, Any]) -> list[Moment]:
 
 
 def play(scenario: Scenario | Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The conformance trace: what OTP's supervisor would show. Raises ScenarioError."""
-    return [_trace_entry(moment) for moment in simulate(scenario)]
+    """The conformance trace: what OTP's supervisor would show; with policies also the time, what was reported and who
+    is paused. Raises ScenarioError."""
+    if not isinstance(scenario, Scenario):
+        scenario = parse_scenario(scenario)
+    entry = _policy_entry if scenario.spec.policies else _trace_entry
+    return [entry(moment) for moment in simulate(scenario)]
 
 
 def play_many(scenarios: Iterable[Scenario | Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -91,6 +98,7 @@ def _moment(world: World, op: str, result: Any) -> Moment:
         alive=alive,
         exit=world.exit,
         reports=reports,
+        paused=tuple(sorted(world.paused)) if alive else (),
     )
 
 
@@ -102,6 +110,11 @@ def _trace_entry(moment: Moment) -> dict[str, Any]:
         "alive": moment.alive,
         "exit": None if moment.exit is None else moment.exit.kind.value,
     }
+
+
+def _policy_entry(moment: Moment) -> dict[str, Any]:
+    told = moment.as_dict()
+    return _trace_entry(moment) | {name: told[name] for name in ("at_s", "reports", "paused")}
 
 
 def _otp_state(state: SlotState) -> str:
@@ -126,8 +139,8 @@ def _play_step(world: World, step: Step, *, is_otp: bool) -> Any:
             result = "ok"
         case "hang":
             result = "ok" if world.hang(step.id) else "not_running"
-        case "measure":
-            result = "ok" if world.measure(step.id, step.memory_mb) else "not_running"
+        case "measure" | "observe":
+            result = _repeatedly(world, step)
         case "stop":
             world.feed(m.StopRequested())
             world.settle()
@@ -136,6 +149,21 @@ def _play_step(world: World, step: Step, *, is_otp: bool) -> Any:
             return _call(world, step, is_otp=is_otp)
     world.settle()
     return result
+
+
+def _repeatedly(world: World, step: Step) -> str:
+    """A fact for the policies, and again every so often; what it leads to happens in between."""
+    for n in range(step.times):
+        if n:
+            world.advance(step.every_s)
+        if world.core.is_gone:
+            return "noproc"
+        if step.op == "observe":
+            world.feed(m.Observed(step.topic, step.subject, step.data))
+        elif not world.measure(step.id, step.memory_mb, step.queue, step.cpu_percent, dict(step.gauges)):
+            return "not_running"
+        world.settle()
+    return "ok"
 
 
 def _exit(world: World, child: str, reason: str) -> bool:

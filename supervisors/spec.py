@@ -150,6 +150,8 @@ class ChildSpec:
     clean_exits: tuple[str, ...] = ()
     """Exit reasons treated like `normal`."""
     depends_on: tuple[str, ...] = ()
+    apart: bool = False
+    """A group restart leaves it alone, and its own restart is no group's (not in OTP)."""
     critical: bool = False
     tier: str = ""
 

@@ -53,7 +53,7 @@ def validate(spec: Any, *, policies: Mapping[str, type[Policy]] = POLICIES) -> l
         faults += [fault.under("children", name) for fault in _child(child, spec, policies)]
     faults += _dependencies(children, spec)
     for policy in spec.policies:
-        faults += _policy(policy, policies)
+        faults += _policy(policy, policies, None if spec.strategy is Strategy.DYNAMIC else ids)
     return faults
 
 
@@ -271,14 +271,23 @@ def _unknown_dependency(child: str, id: str) -> Fault:
     return Fault(("depends_on",), "unknown_dependency", text, ("ids of siblings",))
 
 
-def _policy(spec: Any, policies: Mapping[str, type[Policy]]) -> list[Fault]:
+def _policy(spec: Any, policies: Mapping[str, type[Policy]], ids: Collection[str] | None) -> list[Fault]:
+    """`ids` are the children it may name; None where they come and go."""
     if not isinstance(spec, PolicySpec):
         return [Fault(("policies",), "invalid_policy", f"{spec!r:.80} is not a policy spec", ("PolicySpec",))]
     policy = policies.get(spec.name)
     if policy is None:
         text = f"there is no policy {spec.name!r}"
         return [Fault(("policies", spec.name), "unknown_policy", text, tuple(sorted(policies)))]
-    return [fault.under("policies", spec.name) for fault in policy.validate(spec.params)]
+    faults = policy.validate(spec.params)
+    if not faults and ids is not None:
+        named = [(key, id) for key in policy.siblings for id in spec.params.get(key, ())]
+        faults = [_unknown_child(key, id, ids) for key, id in named if id not in ids]
+    return [fault.under("policies", spec.name) for fault in faults]
+
+
+def _unknown_child(key: str, id: str, ids: Collection[str]) -> Fault:
+    return Fault((key,), "unknown_child", f"{id!r} in {key} is not a child of this supervisor", tuple(ids))
 
 
 def _choice(field: str, code: str, value: object, choices: type[StrEnum]) -> list[Fault]:

@@ -29,6 +29,7 @@ class World:
         self.exit: Exit | None = None
         self.events: list[tuple[float, SimEvent]] = []
         self.reports: list[m.Report] = []
+        self.paused: set[str] = set()
         self.replies: dict[int, m.Reply] = {}
         self.arranged = {("fail_starts", child): times for child, times in scenario.fail_starts.items()}
         self.reasons: dict[str, str] = {}
@@ -100,10 +101,10 @@ class World:
         self._hung.add((child, gen or 0))
         return gen is not None
 
-    def measure(self, child: str, memory_mb: float) -> bool:
+    def measure(self, child: str, memory_mb: float, queue: int, cpu_percent: float, gauges: dict[str, float]) -> bool:
         gen = self._alive.get(child)
         if gen is not None:
-            self.feed(m.ChildMeasured(child, gen, memory_mb))
+            self.feed(m.ChildMeasured(child, gen, memory_mb, queue, cpu_percent, gauges))
         return gen is not None
 
     def _log(self, *event: str) -> None:
@@ -134,6 +135,9 @@ class World:
             case m.Ping(child, gen):
                 if (child, gen) not in self._hung:
                     self._inbox.append(m.HeartbeatSeen(child, gen))
+            case m.PauseChild(child, _, paused):
+                self._log("pause" if paused else "resume", child)
+                (self.paused.add if paused else self.paused.discard)(child)
             case m.Reply(id):
                 self.replies[id] = command
             case m.Report():
@@ -142,6 +146,7 @@ class World:
                 self.exit = exit
 
     def _start(self, child: str, gen: int) -> None:
+        self.paused.discard(child)  # that was the generation before
         if self._take("fail_starts", child):
             self._log("start_failed", child)
             exit = Exit(ExitKind.START_FAILED, self.reasons.get(child, "refused"))

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from chaos.faults.table import INJECTABLE, PARDON
+from grace_actors import injection
 from grace_actors.actions.action import Call, Result, Steps, Wait, acts, ask, given, needed
 from grace_actors.actions.commands import tool
-from grace_actors.actions.tree import find, refuse_itself
+from grace_actors.actions.tree import find, nodes, refuse_itself
 from grace_actors.errors import NotFound, Refused, WorldFailed
-from grace_actors.faults import FAULTS, OF_ANY_PROCESS, checked
 from grace_actors.kernel import Data
 from grace_actors.kernels.tree_nodes import TreeNode
 from grace_actors.stores import damage
@@ -23,24 +24,27 @@ from grace_actors.stores.chain.segment import Segment
 from playbooks.spec import Severity
 
 LOG = "immutable_log"
+RUNNER_S = 25.0
+"""A good copy of a large file is made before it is damaged."""
 
 
 @acts(
-    kernel=needed("the name of a kernel, actor or process"),
-    fault=given("kill", "what to do to it", tuple(FAULTS)),
+    kernel=needed("the name of a kernel, actor or process; for faults of these: host, or home"),
+    fault=given("kill", "what to do to it", tuple(INJECTABLE)),
     params=given({}, "the parameters of the fault, such as {seconds: 5}"),
     idempotent=False,
     risk=Severity.HIGH,
 )
 def inject_fault(call: Call) -> Steps:
-    """Causes a failure on purpose, through the supervisor of what is to fail. ok once it was caused: what follows is
-    another step's to see."""
+    """Causes a failure on purpose, through the supervisor of what is to fail, or through chaos_runner where no
+    supervisor can. ok once it was caused: what follows is another step's to see."""
     name, fault = call["kernel"], call["fault"]
-    params = checked(fault, dict(call["params"]))
+    params = injection.admitted(fault, dict(call["params"]))
     refuse_itself(call, name, f"inject {fault} into")
+    if injection.by_runner(fault):
+        return (yield from _by_runner(call, name, fault, params))
     node: TreeNode = yield from find(call, name, "kernel", "actor", "process")
-    if node.kind == "process" and fault not in OF_ANY_PROCESS:
-        raise Refused(f"{fault} works on actors; {name} is an OS process", hint=f"use {', '.join(OF_ANY_PROCESS)}")
+    injection.refuse_target(fault, name, node.kind)
     file = damage.chosen(call.ctx.home / "data", name) if fault == "corrupt" else None
     if call.check:
         return Result(True, changed=True, message=f"{fault} would be injected into {name}", data={"params": params})
@@ -48,7 +52,24 @@ def inject_fault(call: Call) -> Steps:
         params = yield from _corrupt(node, file, params["bytes"])
     else:
         yield from ask(node.parent, "inject", {"fault": fault, "child": name, "params": params}, acts=True)
-    return Result(True, changed=True, message=f"{fault} was injected into {name}", data={"params": params})
+    text = f"what lasted in {name} was ended" if fault == PARDON.name else f"{fault} was injected into {name}"
+    return Result(True, changed=True, message=text, data={"params": params})
+
+
+def _by_runner(call: Call, target: str, fault: str, params: Data) -> Steps:
+    """Ask chaos_runner, which keeps how the fault is undone."""
+    found: list[TreeNode] = yield from nodes(call)
+    if injection.RUNNER not in {node.name for node in found}:
+        raise Refused(f"{fault} is caused by {injection.RUNNER}, which is not in the tree", hint=injection.NO_RUNNER)
+    if target != INJECTABLE[fault].whole:
+        node: TreeNode = yield from find(call, target)
+        injection.refuse_target(fault, target, node.kind)
+    if call.check:
+        return Result(True, changed=True, message=f"{fault} would be injected into {target}", data={"params": params})
+    asked = {"fault": fault, "target": target, "params": params, "by": call.ctx.name}
+    done = yield from ask(injection.RUNNER, "inject", asked, timeout_s=RUNNER_S, acts=True)
+    text = f"{fault} was injected into {target}"
+    return Result(True, changed=True, message=text, data={"params": params, "injected": done})
 
 
 def _corrupt(node: TreeNode, file: Path, count: int) -> Steps:

@@ -18,7 +18,7 @@ from grace_actors.actions.tree import find, look, nodes
 from grace_actors.errors import NotFound, Refused, TimedOut
 from grace_actors.kernel import Answer, Data
 from grace_actors.kernels.tree_nodes import TreeNode
-from grace_actors.waits import cycles
+from supervisors.wait_graph import cycles
 
 STACK_S = 5.0
 STACK_CHARS = 20_000

@@ -13,6 +13,7 @@ from grace_actors.actions.commands import tool
 from grace_actors.actions.tree import find
 from grace_actors.errors import Refused, WorldFailed
 from grace_actors.kernel import Answer, Data
+from grace_actors.kernels.watch.http_look import api_url
 from grace_actors.kernels.watch.schemas import PROMISES
 
 API = "api_server"
@@ -149,7 +150,8 @@ def _gets(call: Call) -> Steps:
 
 
 def _probe(call: Call, paths: list[str], *, reads: bool = False) -> Steps:
-    base = call["url"] or fields((yield from ask(API, "address")), API, "url")["url"]
+    # What readers of the API would meet: they find it where the home says it is.
+    base = call["url"] or api_url(call.ctx.home) or fields((yield from ask(API, "address")), API, "url")["url"]
     if not base.startswith(("http://", "https://")) or not all(path.startswith("/") for path in paths):
         raise Refused(
             f"{base} and {', '.join(paths)} are no addresses", hint="a url begins with http://, a path with /"

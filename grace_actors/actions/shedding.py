@@ -22,8 +22,8 @@ from grace_actors.status.model import walk
 from grace_actors.stores.files import replace
 from playbooks.spec import Severity
 
-KEPT_TIERS = ("core", "governance")
-"""What a repair itself rests on: messages, log, memory, approvals."""
+KEPT_TIERS = ("core", "governance", "drills")
+"""What a repair itself rests on: messages, log, memory, approvals; and who takes back what a drill has broken."""
 MEASURES = "infrastructure_manager"
 NOTICES = "trigger_mesh"
 """They must go on measuring and noticing, or nobody would know when the pressure ends, or what else is wrong."""

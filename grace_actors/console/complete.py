@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from chaos.faults.table import INJECTABLE
 from grace_actors.console.table import Arg, Many, Takes, Verb, all_options
 from grace_actors.console.verbs import VERBS
-from grace_actors.faults import FAULTS
 
 WORDS = {
     "clear": "clear the screen",
@@ -32,10 +32,11 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where the names of the tree and those of logs come from."""
+    """Where the names of the tree, those of logs and the ids of drills come from."""
 
     names: Callable[[], Sequence[str]]
     logs: Callable[[], Sequence[str]]
+    drills: Callable[[], Sequence[str]] = tuple
 
 
 def suggest(line: str, sources: Sources) -> list[Suggestion]:
@@ -64,7 +65,7 @@ def _arguments(verb: Verb, words: Sequence[str], word: str, sources: Sources) ->
         return
     given = _positionals(words, {flag for flag, option in options.items() if option.takes})
     arg = _next(verb.args, len(given))
-    if arg is not None:
+    if arg is not None and (not arg.after or (given and given[0] in arg.after)):
         yield from map(Suggestion, arg.words)
         yield from _values(arg.takes, given, word, sources)
 
@@ -87,17 +88,23 @@ def _values(takes: Takes, given: Sequence[str], word: str, sources: Sources) -> 
     match takes:
         case Takes.NAME:
             yield from (Suggestion(name) for name in sources.names() if name not in given)
+        case Takes.DRILL:
+            yield from (Suggestion(id) for id in sources.drills() if id not in given)
         case Takes.LOG:
             yield from map(Suggestion, sources.logs())
         case Takes.VERB:
             yield from (Suggestion(verb.name, verb.summary) for verb in VERBS.values())
         case Takes.FAULT:
-            yield from (Suggestion(fault.name, fault.help) for fault in FAULTS.values())
-        case Takes.PARAMETER if given and given[0] in FAULTS:
+            yield from (Suggestion(fault.name, fault.help) for fault in INJECTABLE.values())
+        case Takes.TARGET:
+            whole = INJECTABLE[given[0]].whole if given and given[0] in INJECTABLE else None
+            yield from map(Suggestion, [whole] if whole else sources.names())
+        case Takes.PARAMETER if given and given[0] in INJECTABLE:
             done = {part.partition("=")[0] for part in given[2:]}
-            for parameter in FAULTS[given[0]].parameters:
+            for parameter in INJECTABLE[given[0]].parameters:
                 if parameter.name not in done:
-                    yield Suggestion(f"{parameter.name}=", f"{parameter.help} (default {parameter.default})")
+                    default = "must be given" if parameter.default is None else f"default {parameter.default}"
+                    yield Suggestion(f"{parameter.name}=", f"{parameter.help} ({default})")
         case Takes.FILE:
             yield from _files(word)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from chaos.faults.table import FAULTS, PARDON, Fault
+from grace_actors.console.inject import NOTES
 from grace_actors.console.parse import GLOBALS
 from grace_actors.console.table import Kind, Option, Takes, Verb, all_options, usage
 from grace_actors.console.verbs import GROUPS
-from grace_actors.faults import FAULTS
 
 FILE = Path(__file__).parent.parent.parent / "docs" / "cli.md"
 
@@ -65,11 +66,15 @@ def _verb(verb: Verb) -> Iterator[str]:
 
 
 def _faults() -> Iterator[str]:
-    yield "| fault | what it does | parameters |\n|---|---|---|"
-    for fault in FAULTS.values():
-        shown = "; ".join(f"`{p.name}={p.default}` {p.help}" for p in fault.parameters)
-        yield f"| `{fault.name}` | {fault.help} | {shown or 'none'} |"
-    yield "\nEvery injected fault is an event (`fault.injected`), so drills can be told from accidents.\n"
+    yield "| family | fault | target | what it does | parameters |\n|---|---|---|---|---|"
+    yield from map(_fault, [*FAULTS.values(), PARDON])
+    yield ""
+    yield from (f"{note}\n" for note in NOTES)
+
+
+def _fault(fault: Fault) -> str:
+    params = "; ".join(f"`{p.name}={'...' if p.default is None else p.default}` {p.help}" for p in fault.parameters)
+    return f"| {fault.family} | `{fault.name}` | {', '.join(fault.targets)} | {fault.help} | {params or 'none'} |"
 
 
 def _word(name: str, takes: Takes) -> str:

@@ -1,22 +1,21 @@
 """The verb inject: break something on purpose.
 
-Which faults there are and what they take is the table in `grace_actors.faults`. Must not know how one is carried out.
+Which faults there are and what they take is the table in `chaos.faults`. Must not know how one is carried out.
 Invariant: every parameter reaches the instance explicitly, with its default where none was typed.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
+from chaos.faults.table import FAMILIES, FAULTS, INJECTABLE, PARDON, Fault, Parameter
 from grace_actors.console.aftermath import aftermath, look
 from grace_actors.console.client import Client
 from grace_actors.console.errors import ExitCode, UsageError, nearest
 from grace_actors.console.names import complete_name, pick
 from grace_actors.console.out import Out
 from grace_actors.console.table import Arg, Args, Kind, Many, Takes, Verb
-from grace_actors.faults import FAULTS, Fault, Parameter
 
 ENDING = frozenset({"kill", "term", "crash", "exit", "corrupt"})
 """Faults after which the process is gone, so that what came instead can be told."""
@@ -24,15 +23,21 @@ ENDING = frozenset({"kill", "term", "crash", "exit", "corrupt"})
 
 def inject(client: Client, args: Args, out: Out) -> ExitCode:
     """Check the fault and its parameters here, then have it caused."""
-    fault = FAULTS[pick(args["fault"], list(FAULTS), "fault")]
+    fault = INJECTABLE[pick(args["fault"], list(INJECTABLE), "fault")]
     params = read_parameters(fault, args["parameter"])
-    target = complete_name(client, args["target"])
+    if fault.whole is None:
+        target = complete_name(client, args["target"])
+    else:
+        target = pick(args["target"], [fault.whole], f"target of {fault.name}")
     before = look(client, target) if fault.name in ENDING else None
     value = client.call("inject", {"fault": fault.name, "target": target, "params": params})
     became = aftermath(client, target, before)
     if out.json:
         out.value(value)
     else:
+        if fault is PARDON:
+            out.say(f"ended what lasted in {target}")
+            return ExitCode.OK
         told = "".join(f" {key}={item}" for key, item in params.items())
         place = f" ({value['where']} of {value['file']})" if "where" in value else ""
         out.say(f"injected {fault.name}{told} into {target}{place}" + (f"; {became}" if became else ""))
@@ -41,7 +46,7 @@ def inject(client: Client, args: Args, out: Out) -> ExitCode:
 
 def read_parameters(fault: Fault, words: Sequence[str]) -> dict[str, Any]:
     """`name=value` words as typed values, defaults filled in. Raises UsageError."""
-    found = {parameter.name: parameter.default for parameter in fault.parameters}
+    found: dict[str, Any] = {parameter.name: parameter.default for parameter in fault.parameters}
     given: set[str] = set()
     for word in words:
         name, equals, text = word.partition("=")
@@ -57,34 +62,52 @@ def read_parameters(fault: Fault, words: Sequence[str]) -> dict[str, Any]:
             raise UsageError(f"inject {fault.name}: {name} is given twice")
         given.add(name)
         found[name] = _value(fault, parameter, text)
+    missing = [f"{name}=" for name, value in found.items() if value is None]
+    if missing:
+        raise UsageError(f"inject {fault.name}: missing: {', '.join(missing)}", hint="see: help inject")
     return found
 
 
 def _value(fault: Fault, parameter: Parameter, text: str) -> str | int | float:
-    if parameter.type is str:
-        return text
-    kind = "a whole number" if parameter.type is int else "a number"
+    value: str | int | float | None
     try:
-        value: int | float = parameter.type(text)
+        value = parameter.type(text)
     except ValueError:
-        value = 0
-    if not (math.isfinite(value) and value > 0):
+        value = None
+    if value is None or not parameter.takes(value):
+        example = "" if parameter.default is None else f"for example {parameter.name}={parameter.default}"
         raise UsageError(
             f"inject {fault.name}: {parameter.name}={text!r} means nothing",
-            allowed=[f"{kind} above 0"],
-            hint=f"for example {parameter.name}={parameter.default}",
+            allowed=[*parameter.choices] or [parameter.allowed],
+            hint=example,
         )
     return value
 
 
 def _help() -> str:
-    lines = ["Faults and their parameters:"]
-    for fault in FAULTS.values():
-        lines.append(f"  {fault.name:<7} {fault.help}")
-        lines += [f"          {p.name}={p.default}  {p.help}" for p in fault.parameters]
-    return "\n".join(
-        [*lines, "Every injected fault is an event (fault.injected), so drills can be told from accidents."]
-    )
+    lines = ["Faults and their parameters, by what they break:"]
+    for family in FAMILIES:
+        lines.append(f"{family}")
+        for fault in FAULTS.values():
+            if fault.family == family:
+                lines += _about(fault)
+    return "\n".join([*lines, "afterwards", *_about(PARDON), *NOTES])
+
+
+def _about(fault: Fault) -> list[str]:
+    whole = f"; TARGET is: {fault.whole}" if fault.whole else ""
+    shown = [f"{p.name}={'...' if p.default is None else p.default}" for p in fault.parameters]
+    width = max((len(text) for text in shown), default=0)
+    lines = [f"              {text:<{width}}  {p.help}" for text, p in zip(shown, fault.parameters, strict=True)]
+    return [f"  {fault.name:<11} {fault.help}{whole}", *lines]
+
+
+NOTES = (
+    "Every injected fault is an event (fault.injected), so drills can be told from accidents. What lasts ends "
+    "by itself after `seconds`, and with the process.",
+    "Faults of files, network, code and secrets, burn, ballast and flood are caused by the kernel chaos_runner.",
+)
+"""What holds for all of them."""
 
 
 VERBS = (
@@ -97,7 +120,9 @@ VERBS = (
         run=inject,
         args=(
             Arg(name="fault", takes=Takes.FAULT, help="what to do to it"),
-            Arg(name="target", takes=Takes.NAME, help="a node of the tree; a unique prefix will do"),
+            Arg(
+                name="target", takes=Takes.TARGET, help="a node of the tree, a unique prefix will do; or host, or home"
+            ),
             Arg(name="parameter", takes=Takes.PARAMETER, help="the fault's parameters", many=Many.ANY),
         ),
     ),

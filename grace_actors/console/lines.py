@@ -25,8 +25,12 @@ SIGNS: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("awaiting_approval", "awaiting_patch", "pending"), ("‖", "cyan")),
     **dict.fromkeys(("repairing", "assigned", "in_progress", "testing"), ("◐", "yellow")),
     **dict.fromkeys(("succeeded", "healed", "recovered", "resolved", "approved", "used"), ("✓", "green")),
+    **dict.fromkeys(("passed", "ok", "undone", "off"), ("✓", "green")),
     **dict.fromkeys(("rejected", "timed_out", "canceled", "abandoned"), ("✖", "red")),
-    "queued": ("◌", "yellow"),
+    **dict.fromkeys(("aborted", "interrupted", "undo_failed"), ("✖", "red")),
+    **dict.fromkeys(("queued", "prepared", "injected"), ("◌", "yellow")),
+    **dict.fromkeys(("skipped", "not judged", "not yet"), ("\N{EN DASH}", "dim")),
+    "never": ("○", "dim"),
 }
 
 

@@ -24,6 +24,7 @@ NOTEWORTHY = frozenset(
         "supervisor.gave_up",
         "kernel.degraded",
         "fault.injected",
+        "fault.undo_failed",
         "group.restarted",
     }
 )

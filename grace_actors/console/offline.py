@@ -109,11 +109,26 @@ def story(scenario: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[st
         yield f"  {number}. {_step(step)}: {_result(entry.get('result'))}"
         if entry.get("events"):
             yield f"     {', then '.join(map(_event, entry['events']))}"
+        yield from (f"     {_report(report)}" for report in entry.get("reports", []) if _is_news(report))
         if entry.get("alive"):
             states = ", ".join(f"{child} {state}" for child, state in entry.get("children", []))
-            yield f"     now {states or 'no children'}"
+            paused = f"; paused: {', '.join(entry['paused'])}" if entry.get("paused") else ""
+            yield f"     now {states or 'no children'}{paused}"
         else:
             yield f"     the supervisor is gone ({entry.get('exit')})"
+
+
+def _is_news(report: Mapping[str, Any]) -> bool:
+    """Whether the events beside it do not tell it already."""
+    return report.get("type") not in ("child.started", "child.exited", "child.stopped", "child.start_failed")
+
+
+def _report(report: Mapping[str, Any]) -> str:
+    data = {
+        key: value for key, value in report.get("data", {}).items() if key != "supervisor" and value not in ("", [])
+    }
+    said = ", ".join(f"{key} {json.dumps(value) if isinstance(value, dict) else value}" for key, value in data.items())
+    return f"{report.get('type')} {report.get('subject')}" + (f" ({said})" if said else "")
 
 
 def _step(step: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 
 from prompt_toolkit import PromptSession
@@ -23,6 +23,7 @@ from prompt_toolkit.patch_stdout import patch_stdout
 from grace_actors.console import follower
 from grace_actors.console.client import Client
 from grace_actors.console.complete import Sources, suggest
+from grace_actors.console.drill_run import known_drills
 from grace_actors.console.logs import log_names
 from grace_actors.console.model import Event, read_event
 from grace_actors.console.names import known_names
@@ -101,27 +102,39 @@ class Prompt:
 
 
 class TreeCompleter(Completer):
-    """Suggestions of `complete`, with the tree's names kept for a moment."""
+    """Suggestions of `complete`, with the names of the tree and the drills kept for a moment."""
 
     def __init__(self, home: Home) -> None:
-        self._home = home
-        self._names: Sequence[str] = ()
-        self._asked_at = float("-inf")
+        client = Client(home, timeout_s=_NAMES_TIMEOUT_S)
+        self._sources = Sources(
+            names=_Kept(lambda: known_names(client)).get,
+            logs=lambda: log_names(home),
+            drills=_Kept(lambda: known_drills(client)).get,
+        )
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         line = document.text_before_cursor
         start = -len(line.split(" ")[-1])
-        for found in suggest(line, Sources(names=self._known, logs=lambda: log_names(self._home))):
+        for found in suggest(line, self._sources):
             yield Completion(found.text, start_position=start, display_meta=found.about)
 
-    def _known(self) -> Sequence[str]:
+
+class _Kept:
+    """Words of the instance, asked for again when they are older than a moment."""
+
+    def __init__(self, ask: Callable[[], Sequence[str]]) -> None:
+        self._ask = ask
+        self._words: Sequence[str] = ()
+        self._asked_at = float("-inf")
+
+    def get(self) -> Sequence[str]:
         if time.monotonic() - self._asked_at > _NAMES_KEPT_S:
             try:
-                self._names = known_names(Client(self._home, timeout_s=_NAMES_TIMEOUT_S))
+                self._words = self._ask()
                 self._asked_at = time.monotonic()
             except GraceError:
                 pass  # what was known last is better than nothing while somebody types
-        return self._names
+        return self._words
 
 
 def _newest(home: Home) -> int | None:

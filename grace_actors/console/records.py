@@ -34,14 +34,18 @@ class Action:
     options: tuple[str, ...] = ()
 
 
-def perform(verb: str, actions: Mapping[str, Action], client: Client, args: Args, out: Out) -> ExitCode:
-    """Check the words, then do what they say. Raises UsageError for words that do not belong together."""
+def perform(
+    verb: str, actions: Mapping[str, Action], client: Client, args: Args, out: Out, *, lister: str = "list"
+) -> ExitCode:
+    """Check the words, then do what they say; `lister` is the action that lists ids. Raises UsageError for words that
+    do not belong together."""
     word, id = args["action"], args["id"]
     if word not in actions:
         raise UsageError(f"{verb}: unknown action {word!r}", allowed=actions, near=nearest(word, actions))
     action = actions[word]
     if action.id is not None and (id is not None) is not action.id:
-        hint = f"{verb} list shows them" if action.id else f"{verb} show {id}"
+        shown = f"{verb} show {id if isinstance(id, str) else id[0]}" if not action.id and "show" in actions else ""
+        hint = f"{verb} {lister} shows them" if action.id else shown
         raise UsageError(f"{verb} {word} {'without' if action.id else 'with'} an ID", hint=hint)
     options = {option for each in actions.values() for option in each.options}
     for option in sorted(options.difference(action.options)):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from grace_actors.console.ask import answer_text, read_arguments
 from grace_actors.console.client import Client
-from grace_actors.console.errors import ExitCode, Interrupted, RemoteFailed, UsageError, nearest
+from grace_actors.console.errors import ExitCode, UsageError, nearest
 from grace_actors.console.out import Out
+from grace_actors.console.polling import looks
 from grace_actors.console.records import MOST, by_id
 from grace_actors.console.table import Arg, Args, Kind, Many, Option, Takes, Verb
 from grace_actors.console.words import one_line
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 ACTIONS = {"list": "runs", "show": "run", "cancel": "cancel_run", "retry": "retry_run"}
 """What each action asks self_healing for."""
 ENDED = frozenset({"succeeded", "failed", "timed_out", "canceled", "abandoned"})
-LOOK_S = 0.2
-SILENCE_S = 60.0
-"""So long nobody may answer before waiting for a run is given up; the run goes on."""
 _DASH = "\N{EN DASH}"
 _MARKS = {"succeeded": "✓", "passed": "✓", "running": "●", "skipped": _DASH, "retried": _DASH}
 _COLOURS = {"✓": "green", "✖": "red", _DASH: "yellow", "●": "cyan"}
@@ -88,20 +86,8 @@ def _ask(client: Client, verb: str, args: Mapping[str, Any]) -> Any:
 
 def _ended(client: Client, id: str) -> Any:
     """The run once it has ended. Raises Interrupted when nobody answers for long."""
-    heard = time.monotonic()
-    while True:
-        try:
-            value = _ask(client, "run", {"id": id})
-        except (RemoteFailed, Interrupted) as error:  # self_healing, or what leads to it, is being restarted
-            if time.monotonic() - heard > SILENCE_S:
-                raise Interrupted(
-                    f"nobody knows how {id} goes: {error.message}", hint=f"later: run show {id}"
-                ) from None
-        else:
-            heard = time.monotonic()
-            if value["status"] in ENDED:
-                return value
-        time.sleep(LOOK_S)
+    seen = looks(client, lambda: _ask(client, "run", {"id": id}), about=id, later=f"run show {id}")
+    return next(value for value in seen if value["status"] in ENDED)
 
 
 # ---- for people -----------------------------------------------------------------------------------------------------

@@ -6,21 +6,21 @@ said yes to what was shown, or typed --yes.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from grace_actors.console.client import Client
+from grace_actors.console.confirm import confirm
 from grace_actors.console.errors import ExitCode, RemoteFailed, Unknown, UsageError, nearest
 from grace_actors.console.lines import items, mappings
 from grace_actors.console.offline import Invalid
 from grace_actors.console.out import Out
 from grace_actors.console.parse import readable_file
 from grace_actors.console.records import ask, show, user
+from grace_actors.console.saving import save
 from grace_actors.console.signature_view import counted, imported_view, list_view, merged_view, signature_view, text
 from grace_actors.console.table import Args
 from grace_actors.errors import WorldFailed
@@ -57,7 +57,8 @@ def forget(client: Client, args: Args, out: Out) -> ExitCode:
     found = _named(client, args["target"])
     name, repairs = found["signature"], len(items(found["repairs"]))
     if not args["yes"]:
-        _confirm(f"forget {name}, seen {found['seen']} times, with {counted(repairs, 'repair')}?", out)
+        question = f"forget {name}, seen {found['seen']} times, with {counted(repairs, 'repair')}?"
+        confirm(question, out, otherwise="nothing was forgotten")
     value = ask(client, KERNEL, "forget", {"signature": name})
     return show(out, value, lambda: [text(f"forgotten: {name} ({counted(repairs, 'repair')})")])
 
@@ -74,7 +75,7 @@ def export(client: Client, args: Args, out: Out) -> ExitCode:
         out.value(found)
         return ExitCode.OK
     path = Path(args["target"]).expanduser()
-    _write(path, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    save(path, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     value = {"path": str(path), "signatures": len(found)}
     return show(out, value, lambda: [text(f"{counted(len(found), 'signature')} written to {path}")])
 
@@ -117,22 +118,6 @@ def _named(client: Client, word: str) -> Any:
     return found
 
 
-def _confirm(question: str, out: Out) -> None:
-    """Raises UsageError when nobody can be asked, or the answer is not yes."""
-    if not _can_ask(out):
-        raise UsageError(f"nobody can be asked: {question}", hint="say so with --yes")
-    try:
-        answer = input(f"{question} [y/N] ")
-    except EOFError:
-        answer = ""
-    if answer.strip().lower() not in ("y", "yes"):
-        raise UsageError("nothing was forgotten", hint="answer y, or type --yes")
-
-
-def _can_ask(out: Out) -> bool:
-    return sys.stdin.isatty() and out.live
-
-
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 
@@ -147,18 +132,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise WorldFailed(f"{path} cannot be read: {error}") from error
-
-
-def _write(path: Path, text: str) -> None:
-    """The whole file or none of it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise WorldFailed(f"{path} cannot be written: {error}", hint="name another file, or - for output") from error
 
 
 def _parsed(content: bytes, where: str) -> dict[str, Any]:

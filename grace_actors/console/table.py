@@ -32,8 +32,10 @@ class Takes(StrEnum):
     TEXT = "text"
     COUNT = "count"
     NAME = "name"
+    DRILL = "drill"
     LOG = "log"
     FAULT = "fault"
+    TARGET = "target"
     PARAMETER = "parameter"
     FILE = "file"
     VERB = "verb"
@@ -51,13 +53,14 @@ class Many(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arg:
     """A positional argument; `name` is its key in `args` and, in capitals, its name in help. `words` are those it
-    may be, for completion."""
+    may be, for completion, and `after` the first words behind which it is completed (none: behind all)."""
 
     name: str
     takes: Takes
     help: str
     many: Many = Many.ONE
     words: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from grace_actors.errors import GraceError, NotFound
-from grace_actors.healing import figures
+from grace_actors.healing import dossier, figures
 from grace_actors.healing.casework import Casework
 from grace_actors.healing.incident_rows import shown
 from grace_actors.healing.telling import of_node, sentences
@@ -42,7 +42,10 @@ class IncidentVerbs(PlaybookVerbs):
         if state:
             choice_of(request, "state", CaseState)
         kernel, limit = text_or(request, "kernel", max_chars=200), whole_or(request, "limit", 50, low=1, high=500)
-        found = [shown(row) for row in self.incidents.list(state=state, kernel=kernel, limit=limit)]
+        found = [
+            shown(dossier.named(self.ctx.home, row))
+            for row in self.incidents.list(state=state, kernel=kernel, limit=limit)
+        ]
         return {"incidents": found, "count": len(found)}
 
     def do_incident(self, request: Request) -> Any:
@@ -51,7 +54,7 @@ class IncidentVerbs(PlaybookVerbs):
         specific, full, broad = json.loads(row["hashes"]) or ("", "", "")
         signature = {"id": row["signature"], "specific": specific, "full": full, "broad": broad}
         signature["components"] = json.loads(row["components"])
-        whole = shown(row) | {"signature": signature} | self.incidents.details(row["id"])
+        whole = shown(dossier.named(self.ctx.home, row)) | {"signature": signature} | self.incidents.details(row["id"])
         self._with_decision(row, lambda decision: self.ctx.answer(request, whole | {"decision": decision}))
         return LATER
 
@@ -89,7 +92,8 @@ class IncidentVerbs(PlaybookVerbs):
         def told(decision: Data | None) -> None:
             story = sentences(row, details, decision)
             answer = {"subject": subject, "sentences": story, "incident": row["id"]}
-            self.ctx.answer(request, answer | {"next_step": row["next_step"] or None})
+            step = dossier.named(self.ctx.home, row)["next_step"]
+            self.ctx.answer(request, answer | {"next_step": step or None})
 
         self._with_decision(row, told)
         return LATER

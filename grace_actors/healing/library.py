@@ -1,13 +1,16 @@
 """The playbooks there are: those that come with Grace and the user's, with what is wrong in the files left out.
 
-Files are read when it is told to, never by itself. It runs nothing. Invariant: a bad file costs its own playbook only;
-a user's playbook of the same name stands in the place of the one that came along, and its entry says so.
+Files are read when it is told to, never by itself. It runs nothing. Invariant: a bad file costs its own playbook only,
+and not even that where a good version of it was read before: the last one goes on being used; a user's playbook of the
+same name stands in the place of the one that came along, and its entry says so.
 """
 
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -32,12 +35,25 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One playbook that can run. `replaces` is the file of the pack that it stands for."""
+    """One playbook that can run. `replaces` is the file of the pack that it stands for; `is_last_good` that the file
+    has mistakes now and this is what it said before."""
 
     playbook: Playbook
     file: Path
     origin: Origin
     replaces: Path | None = None
+    is_last_good: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """A user's file with mistakes: the first, how many there are, and what is used instead (`last_good`, `pack` or
+    `none`)."""
+
+    file: Path
+    fault: FileFault
+    count: int
+    in_use: str
 
 
 class Library:
@@ -47,6 +63,7 @@ class Library:
         self._packs, self._own, self._actions = packs or PACKS, home / FOLDER, actions
         self.entries: dict[str, Entry] = {}
         self.faults: tuple[FileFault, ...] = ()
+        self.broken: tuple[Broken, ...] = ()
 
     def load(self) -> None:
         """Read every file again."""
@@ -58,8 +75,30 @@ class Library:
         for name, playbook in own.playbooks.items():
             replaces = packs.files.get(name)
             found[name] = Entry(playbook=playbook, file=own.files[name], origin=Origin.USER, replaces=replaces)
+        found |= self._last_good(own)
         self.entries = dict(sorted(found.items()))
         self.faults = (*packs.faults, *own.faults)
+        self.broken = tuple(self._broken(own))
+
+    def _last_good(self, own: Pack) -> dict[str, Entry]:
+        """What the user's files with mistakes said when they were read last; a file that was removed says nothing."""
+        faulty = {fault.place.file for fault in own.faults}
+        sound = {str(file) for file in own.files.values()}
+        return {
+            name: replace(entry, is_last_good=True)
+            for name, entry in self.entries.items()
+            if entry.origin is Origin.USER and str(entry.file) in faulty - sound and name not in own.playbooks
+        }
+
+    def _broken(self, own: Pack) -> Iterator[Broken]:
+        counts = Counter(fault.place.file for fault in own.faults)
+        first: dict[str, FileFault] = {}
+        for fault in own.faults:
+            first.setdefault(fault.place.file, fault)
+        for file, fault in first.items():
+            entry = self.entries.get(Path(file).stem)
+            in_use = "none" if entry is None else "last_good" if entry.is_last_good else entry.origin.value
+            yield Broken(file=Path(file), fault=fault, count=counts[file], in_use=in_use)
 
     def _read(self, folder: Path) -> Pack:
         return load_directory(folder, self._actions) if folder.exists() else Pack(playbooks={}, files={})
@@ -101,6 +140,7 @@ def summary(entry: Entry) -> Data:
         "origin": entry.origin.value,
         "file": str(entry.file),
         "replaces": str(entry.replaces) if entry.replaces else None,
+        "last_good": entry.is_last_good,
     }
 
 

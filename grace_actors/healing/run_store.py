@@ -15,10 +15,11 @@ from grace_actors.errors import NotFound
 from grace_actors.kernel import Data
 from grace_actors.kernels.rows import count, dated_id, rows
 from grace_actors.stores.sqlite import Store
-from playbooks.messages import FINAL
+from playbooks.messages import FINAL, Status
 
 KEPT_RUNS = 1000
 """Ended runs; older ones are deleted with their steps."""
+JUDGED_RUNS = 10
 RUNNING, INTERRUPTED = "running", "interrupted"
 
 TABLES: Mapping[str, Sequence[str]] = {
@@ -148,6 +149,15 @@ class RunStore:
         """Whether one of the last runs of the playbook was begun for the event with this number and time."""
         issues = [json.loads(row["data"])["issue"] for row in self.list(status="", playbook=playbook, limit=20)]
         return any((issue.get("event"), issue.get("event_at")) == (event, at) for issue in issues)
+
+    def failed_of_last(self, since: float) -> int:
+        """How many of the last ten runs that ended after `since` have failed or took too long. What was cancelled or
+        given up, and what only checked, says nothing about who runs them."""
+        sql = """select status from runs where status in (?, ?, ?) and is_check = 0 and ended_at >= ?
+                 order by ended_at desc, id desc limit ?"""
+        good, *bad = (status.value for status in (Status.SUCCEEDED, Status.FAILED, Status.TIMED_OUT))
+        with self._store.read() as db:
+            return sum(row["status"] in bad for row in rows(db, sql, [good, *bad, since, JUDGED_RUNS]))
 
     def counts(self) -> dict[str, int]:
         """How many runs there are of each status."""

@@ -10,10 +10,11 @@ import json
 from typing import Any
 
 from grace_actors.actions.catalogue import CATALOGUE, specs
-from grace_actors.errors import Refused
+from grace_actors.errors import Refused, StoreFailed
 from grace_actors.healing.incident_rows import Incidents
 from grace_actors.healing.library import Library, description, fault_data, summary
 from grace_actors.healing.patches import Patches
+from grace_actors.healing.redaction import masked_data
 from grace_actors.healing.run_store import RunStore, shown
 from grace_actors.healing.runner import Runner
 from grace_actors.kernel import Data, Kernel, Request
@@ -33,6 +34,7 @@ class PlaybookVerbs(Kernel):
     def open_playbooks(self, store: Store) -> None:
         """Use the kernel's store; the files are read, and runs taken up, when it is ready or first asked."""
         self.runs = RunStore(store)
+        self._began_at = self.ctx.wall()
         self.library = Library(self.ctx.home, specs())
         self.patches = Patches(self.ctx)
         self._runner: Runner | None = None
@@ -45,14 +47,31 @@ class PlaybookVerbs(Kernel):
     def take_up(self) -> Runner:
         """The runner; the first time, the files are read and the runs of before go on."""
         if self._runner is None:
-            self.library.load()
+            self._read_library()
             self._runner = Runner(self.ctx, self.runs, self.library, CATALOGUE, self.patches)
             self._runner.start()
             self.playbooks_read()
         return self._runner
 
+    def _read_library(self) -> None:
+        """Read the files, and tell of each that cannot be used: whoever mends it need not look for it."""
+        self.library.load()
+        for broken in self.library.broken:
+            fault = broken.fault
+            told = {"file": str(broken.file), "line": fault.place.line, "fault": fault.message}
+            told |= {"faults": broken.count, "in_use": broken.in_use}
+            self.ctx.emit("playbook.broken", broken.file.stem, masked_data(told))
+
     def playbooks_read(self) -> None:
         """The library has been read, for the first time or again."""
+
+    def gauges(self) -> dict[str, float]:
+        """`failed_runs`: how many of the last ten runs that this incarnation ended have failed; a restart is a new
+        chance. Nothing while its store cannot be read."""
+        try:
+            return {"failed_runs": float(self.runs.failed_of_last(self._began_at))}
+        except StoreFailed:
+            return {}
 
     @property
     def active_runs(self) -> int:
@@ -79,7 +98,7 @@ class PlaybookVerbs(Kernel):
     def do_reload_playbooks(self, request: Request) -> Any:
         """Read the files again. Runs that have begun go on with the text they began with."""
         self.take_up()
-        self.library.load()
+        self._read_library()
         self.playbooks_read()
         replaced = [name for name, entry in self.library.entries.items() if entry.replaces]
         self.did = f"read {len(self.library.entries)} playbooks, {len(self.library.faults)} mistakes"

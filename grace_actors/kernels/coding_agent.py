@@ -1,23 +1,27 @@
-"""Keeps the queue of work orders and does the one kind it can do by itself: scanning the program for syntax errors.
+"""Keeps the queue of work orders, does the one kind it can do by itself, scanning the program for syntax errors, and
+repairs self_healing, which cannot repair itself.
 
 Other work is taken by who can do it (`start`), and comes back with what the tests said (`complete`). It must not
-change any code. Invariant: an order is completed only if its tests passed, at most five are active at once, and
-every move is told at least once: what a crash kept from being told is told at the next start.
+change any code; what it does for self_healing is in `grace_actors.mending`. Invariant: an order is completed only if
+its tests passed, at most five are active at once, and every move is told at least once: what a crash kept from being
+told is told at the next start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import grace_actors
 from grace_actors.errors import NotFound, Refused, StoreFailed
-from grace_actors.kernel import Check, Data, Kernel, Request
+from grace_actors.healing.redaction import masked_data
+from grace_actors.kernel import Check, Context, Data, Kernel, Request
 from grace_actors.kernels.arguments import choice, flag, mapping_or_empty, text, text_or, whole_or
 from grace_actors.kernels.order_notices import NOTICES, Notice, created, updated
 from grace_actors.kernels.order_store import Orders, migrations
 from grace_actors.kernels.syntax_scan import SyntaxScan, check_file
+from grace_actors.kernels.tree_events import EventFeed
 from grace_actors.kernels.work_orders import (
     MAX_PARALLEL,
     MOVES,
@@ -27,7 +31,11 @@ from grace_actors.kernels.work_orders import (
     Priority,
     complexity_of,
 )
+from grace_actors.mending import mending
+from grace_actors.mending.care import Wanted
+from grace_actors.mending.mending import Mending
 from grace_actors.stores.sqlite import EVENTS, Store
+from supervisors.durations import parse_duration
 
 FIRST_SCAN_S = 120.0
 SCAN_AGAIN_S, SCAN_CHECK_S = 3600.0, 600.0
@@ -38,13 +46,19 @@ PACKAGES = ("supervisors", "playbooks", "chaos", "grace_actors")
 
 
 class CodingAgent(Kernel):
-    """Verbs: create, list, show, start, complete, fail, scan, stats. Config: `scan`, the paths to scan."""
+    """Verbs: create, list, show, start, complete, fail, scan, stats, event. Config: `scan`, the paths to scan;
+    `mend_after`, how long a playbook file must be still before it is mended."""
 
     emits = (
         *NOTICES,
+        *mending.EVENTS,
         *("syntax.broken", "syntax.scanned"),
         *EVENTS,
     )
+
+    def __init__(self, ctx: Context) -> None:
+        super().__init__(ctx)
+        self._last_event = 0
 
     def setup(self) -> None:
         self._own_paths()  # a wrong setting is for the start to refuse
@@ -54,8 +68,13 @@ class CodingAgent(Kernel):
         self.orders = Orders(self.store)
         self.scan: SyntaxScan | None = None
         self.scan_order = ""
+        self.mending = Mending(self.ctx, self._order_for, settle_s=_mend_after(self.ctx.config))
+        self.feed = EventFeed(self.ctx, mending.LISTENS, self.mending.heard, last=self._last_event, on_page=self._taken)
         self._requeue_abandoned_scan()
         self._tell_untold()
+        self.mending.start()
+        self.feed.start()
+        self.ctx.every(mending.LOOK_S, self._note_problems)
         self.ctx.after(FIRST_SCAN_S, self._scan_if_due)
         self.ctx.every(SCAN_CHECK_S, self._scan_if_due)
 
@@ -69,7 +88,18 @@ class CodingAgent(Kernel):
         ]
 
     def stop(self, reason: str) -> None:
+        self.mending.close()
         self.store.close()
+
+    def snapshot(self) -> Data:
+        """The last event that was taken: what is read twice is repaired twice, which does no harm."""
+        return {"last_event": self._last_event}
+
+    def restore(self, state: Data) -> None:
+        last = state.get("last_event")
+        if not isinstance(last, int) or last < 0:
+            raise ValueError(f"last_event is {last!r:.60}; allowed is a number of an event")
+        self._last_event = last
 
     # ---- the queue ------------------------------------------------------------------------------------
 
@@ -193,6 +223,31 @@ class CodingAgent(Kernel):
         known = self.orders.stats()
         return {f"work_orders_{state.value}": float(known[state.value]) for state in OrderState}
 
+    # ---- who repairs self_healing ---------------------------------------------------------------------
+
+    def do_event(self, request: Request) -> Any:
+        """Take an event of the log that may be a reason to repair self_healing."""
+        self.feed.hint(request)
+
+    def _taken(self, last: int) -> None:
+        self._last_event = last
+        self._note_problems()
+
+    def _note_problems(self) -> None:
+        self.degraded = [problem for problem in (self.mending.problem, self.feed.problem) if problem]
+
+    def _order_for(self, wanted: Wanted, key: str) -> str:
+        """The work order of a repair, made once for each key."""
+        order = {
+            "type": wanted.type,
+            "description": wanted.description,
+            "priority": wanted.priority,
+            "rank": Priority(wanted.priority).rank,
+            "context": masked_data(dict(wanted.context)),
+            "key": key,
+        }
+        return str(self._create(order, self.ctx.name)[0]["id"])
+
     # ---- the scan -------------------------------------------------------------------------------------
 
     def do_scan(self, request: Request) -> Any:
@@ -280,6 +335,14 @@ class CodingAgent(Kernel):
             for order in self.orders.list(status=state.value, type=OrderType.SYNTAX_SCAN.value, limit=200):
                 note = "the kernel restarted during the scan"
                 self.orders.move(order["id"], OrderState.QUEUED, at=self.ctx.wall(), by=self.ctx.name, note=note)
+
+
+def _mend_after(config: Mapping[str, Any]) -> float:
+    given = config.get("mend_after", mending.SETTLE_S)
+    try:
+        return parse_duration(given)
+    except ValueError as error:
+        raise Refused(f"with: mend_after is {given!r:.60}: {error}", hint="a duration such as 500ms or 3s") from None
 
 
 def _scan_order(paths: tuple[Path, ...]) -> Data:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import difflib
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 from grace_actors.errors import NotFound
-from grace_actors.kernel import Answer, Check, Context, Data, Kernel, Request
-from grace_actors.kernels.arguments import text, text_or
+from grace_actors.kernel import LATER, Answer, Check, Context, Data, Kernel, Request
+from grace_actors.kernels.arguments import text, text_or, whole_or
 from grace_actors.kernels.suspicion import SUSPECT_LEVEL, Watched
 from grace_actors.status.model import walk
 
@@ -23,6 +24,7 @@ JUDGE_S = 1.0
 RENEW_S = 60.0
 PING_TIMEOUT_S = 5.0
 PINGS_A_ROUND = 10
+MOST_MEASURED = 100
 MOST_FORMER = 1000
 """Names whose former incarnation is remembered."""
 _WATCHED_KINDS = ("kernel", "actor")
@@ -30,7 +32,7 @@ _EVENTS = ("child.started", "child.exited")
 
 
 class HealthMonitor(Kernel):
-    """Verbs: health, suspicion, tiers, history, event."""
+    """Verbs: health, suspicion, tiers, history, measure, event."""
 
     emits = ("health.suspected", "health.recovered")
 
@@ -123,13 +125,14 @@ class HealthMonitor(Kernel):
         for name in late + turn:
             self._ping(name)
 
-    def _ping(self, name: str) -> None:
+    def _ping(self, name: str, then: Callable[[], None] = lambda: None) -> None:
         sent_at, generation = self.ctx.now(), self._nodes[name]["generation"]
         watched = self._watched.setdefault(name, Watched(generation))
         ping = watched.asked(sent_at, self.ctx.wall())
 
         def on_answer(answer: Answer) -> None:
             if self._watched.get(name) is not watched:
+                then()
                 return  # another incarnation by now
             if answer.ok:
                 ping.answer_s = self.ctx.now() - sent_at
@@ -138,6 +141,7 @@ class HealthMonitor(Kernel):
             else:
                 watched.missed()
             self._judge()
+            then()
 
         self.ctx.ask(name, "ping", {}, on_answer, timeout_s=PING_TIMEOUT_S)
         if not self._is_judging:
@@ -203,6 +207,32 @@ class HealthMonitor(Kernel):
         running = [self._incarnation(name)] if name in self._watched else []
         former = [self._former[name]] if name in self._former else []
         return {"name": name, "suspect_level": SUSPECT_LEVEL, "incarnations": running + former}
+
+    def do_measure(self, request: Request) -> Any:
+        """Ping `name` so many `times`, one after the other, and answer its health: the turns of a round take minutes
+        until its answer times can be judged."""
+        name, left = text(request, "name", max_chars=200), whole_or(request, "times", 11, low=1, high=MOST_MEASURED)
+
+        def begin(answer: Answer) -> None:
+            if answer.ok:  # what it knows of the tree may be as old as a round
+                self._take_tree(answer.value["tree"])
+            if name in self._nodes:
+                self._ping(name, again)
+            else:
+                self.ctx.answer(request, error=self._not_watched("measure", name))
+
+        def again() -> None:
+            nonlocal left
+            left -= 1
+            if left and name in self._nodes:
+                self._ping(name, again)
+            elif name in self._nodes:
+                self.ctx.answer(request, self._health(name))
+            else:
+                self.ctx.answer(request, error=self._not_watched("measure", name))
+
+        self.ctx.ask("status", "status", {}, begin)
+        return LATER
 
     def _incarnation(self, name: str) -> Data:
         """Plain data, so that it does not change any more once it is kept."""

@@ -7,11 +7,13 @@ delivered in order to every durable subscription until that acknowledges it.
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
 from grace_actors.errors import GraceError, Refused, StoreFailed
+from grace_actors.home import MARK
 from grace_actors.kernel import LATER, Answer, Check, Data, Request, Timer
 from grace_actors.kernels.arguments import flag, number_or, text, text_or, whole_or
 from grace_actors.kernels.bus import probe
@@ -56,7 +58,8 @@ class MessageBus(AclVerbs):
     def setup(self) -> None:
         config = self.ctx.config
         rate = float(config.get("boot_rate_limit", BOOT_RATE_LIMIT))
-        boot = Bucket(rate, self.ctx.now()) if rate > 0 else None
+        is_boot = not self.opened_by or self.opened_by != os.environ.get(MARK)
+        boot = Bucket(rate, self.ctx.now()) if rate > 0 and is_boot else None
         self.intake = Intake(Acl(dict(config.get("acl", DEFAULT_TABLE))), boot, self._violated)
         self.apply_rules()
         self._timeout_s = float(config.get("delivery_timeout", DELIVERY_TIMEOUT_S))
@@ -315,6 +318,8 @@ class MessageBus(AclVerbs):
     def do_open(self, request: Request) -> Any:
         """End the rate limit of the boot."""
         was_limited, self.intake.boot = self.intake.boot is not None, None
+        self.opened_by = os.environ.get(MARK, "")
+        self.ctx.save()
         if was_limited:
             self.ctx.emit("message_bus.opened", self.ctx.name, {"by": request.sender})
         return {"was_limited": was_limited}

@@ -15,6 +15,7 @@ from grace_actors.healing import intake, journal, run_store
 from grace_actors.healing.casework import KEPT, Casework
 from grace_actors.healing.config_history import ConfigHistory
 from grace_actors.healing.diagnostics import Diagnostics
+from grace_actors.healing.dossier import QUARANTINED, Dossiers
 from grace_actors.healing.incident_rows import CASES, TABLES, Incidents
 from grace_actors.healing.incident_verbs import IncidentVerbs
 from grace_actors.healing.intake import Seen
@@ -48,7 +49,7 @@ class SelfHealing(IncidentVerbs):
 
     emits = (
         *("incident.opened", "incident.recurred", "incident.healed", "incident.failed", "incident.quarantined"),
-        *("incident.resolved", "incident.folded"),
+        *("incident.resolved", "incident.folded", "playbook.broken"),
         *("self_healing.triggered", "self_healing.escalated", "self_healing.patch_applied", "self_healing.completed"),
         *journal.EVENTS,
         *EVENTS,
@@ -65,6 +66,7 @@ class SelfHealing(IncidentVerbs):
         self.config_history = ConfigHistory(self.ctx.home, self.ctx.data / "config")
         self.diagnostics = Diagnostics(self.ctx, self.config_history)
         self.redaction = Redaction(self.ctx, self.incidents.set_diagnostics)
+        self.dossiers = Dossiers(self.ctx, self.diagnostics)
         self._collecting = 0
         self._folded = 0
         self._wanted: frozenset[str] = frozenset()
@@ -152,6 +154,8 @@ class SelfHealing(IncidentVerbs):
         """What is held without an incident, because a storm left no room for its failure, gets one now. What somebody
         asked for is no failure."""
         state, cause = event.type.partition(".")[2], str(event.data.get("cause") or event.reason)
+        if event.type == QUARANTINED:
+            self.dossiers.take(event)
         told = (event.subject, state, cause, intake.event_of(event), str(event.data.get("signature") or ""))
         if not self.cases.held(*told) and not event.data.get("by") and self._failed(intake.held(event), is_held=True):
             self.cases.held(*told)
@@ -209,6 +213,7 @@ class SelfHealing(IncidentVerbs):
         """Try again what did not work; say what does not work meanwhile."""
         self.take_up()
         self.redaction.again()
+        self.dossiers.redaction.again()
         self.outbox.flush()
         folded = sum(self.cases.folded.values())
         if folded > self._folded:
@@ -219,6 +224,7 @@ class SelfHealing(IncidentVerbs):
             self.feed.problem,
             self.cases.problem,
             self.redaction.problem,
+            self.dossiers.redaction.problem,
             self.config_history.problem,
             *self.playbook_problems(),
         )

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from grace_actors.errors import Refused, StoreFailed
-from grace_actors.kernel import LATER, Answer, Check, Context, Data, Kernel, Later, Request
+from grace_actors.folder_watch import FolderWatch
+from grace_actors.kernel import LATER, Answer, Check, Context, Data, Kernel, Later, Request, Timer
 from grace_actors.kernels.arguments import mapping_or_empty, text, text_or, whole_or
 from grace_actors.kernels.storm import Verdict
 from grace_actors.kernels.tree_events import TreeEvent, read_event
@@ -28,6 +29,8 @@ HOST_S = 10.0
 RENEW_S = 60.0
 ASK_S = 5.0
 READ_CODE_AFTER_S = 2.0
+ARTEFACTS_STILL_S = 0.5
+"""An artefact that changes is looked at once it has been still for so long."""
 """Let the boot go first: nobody waits for this."""
 OWN_TYPES = ("child.exited", "health.suspected", "risk.raised")
 _MOST_GLOBS = 50
@@ -64,12 +67,15 @@ class TriggerMesh(Kernel):
         self._is_evaluating = False
         self._will_evaluate = False
         self._started = ctx.now()
+        self._artefacts = FolderWatch(ctx, ctx.home / "artefacts", self._artefacts_changed)
+        self._settling: Timer | None = None
 
     def setup(self) -> None:
         self._figures.load()
         self._figures.sample_host(first=True)
         self._subscribe()
         self._logs.look()
+        self._artefacts.start()
         self.ctx.every(self.settings.log_interval_s, self._tick)
         self.ctx.every(HOST_S, self._sample_host)
         self.ctx.every(RENEW_S, self._subscribe)
@@ -84,6 +90,9 @@ class TriggerMesh(Kernel):
             ),
             Check(name="logs", ok=True, detail=logs.problem or f"{len(logs.places)} logs in {logs.directory}"),
         ]
+
+    def stop(self, reason: str) -> None:
+        self._artefacts.close()
 
     def metrics(self) -> dict[str, float]:
         records, lines = self._firing.records.values(), self._logs.totals()
@@ -129,6 +138,12 @@ class TriggerMesh(Kernel):
 
     def _judge_artefacts(self) -> None:
         self._firing.judge("model_integrity", self._figures.artefact_faults())
+
+    def _artefacts_changed(self) -> None:
+        """Look as soon as nobody writes any more, and not only in half a minute."""
+        if self._settling is not None:
+            self._settling.cancel()
+        self._settling = self.ctx.after(ARTEFACTS_STILL_S, lambda: self._figures.check_artefacts(self._judge_artefacts))
 
     def _leaked(self, name: str, kinds: tuple[str, ...]) -> None:
         self._firing.judge("security_signal", Measurements(leaks={name: kinds}), is_whole=False)

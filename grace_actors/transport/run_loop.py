@@ -286,6 +286,20 @@ class RunLoop(wakeupTransportBase):  # type: ignore[misc]
         """Messages that have arrived and wait for the mailbox."""
         return len(self._inbox)
 
+    def take_all(self) -> list[ReceiveEnvelope]:
+        """Everything that has arrived and waits, for an actor that ends and will not serve its mailbox again."""
+        found: list[ReceiveEnvelope] = []
+        has_more = True
+        while has_more:
+            self._look(0.0)
+            before = len(found)
+            while (taken := self._inbox.take(float("inf"))) is not None:
+                envelope = self._open(*taken)
+                if envelope is not None:
+                    found.append(envelope)
+            has_more = len(found) > before
+        return found
+
     # ---- waiting inside a send ----------------------------------------------------------------------
 
     def wait_for_room(self, path: str) -> None:

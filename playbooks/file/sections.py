@@ -9,22 +9,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
-from playbooks.file.keys import NAME, NAME_FORM, SECTIONS, TITLES, Key, Takes
+from playbooks.file.keys import NAME, NAME_FORM, SECTIONS, TITLES, Key, Table, Takes
 from supervisors.tree_file.fields import Faults, Fields
 from supervisors.yaml_source import Node, Place
 
 
 class Section:
-    """One mapping of the file with its values read; `section["steps"]` is what stands there, or the default."""
+    """One mapping of the file with its values read; `section["steps"]` is what stands there, or the default. Another
+    format gives its own tables in a subclass."""
+
+    tables: ClassVar[Mapping[str, Table]] = SECTIONS
+    titles: ClassVar[Mapping[str, str]] = TITLES
 
     def __init__(self, node: Node, name: str, faults: Faults, what: str = "") -> None:
         self.node = node
         self.name = name
         self.faults = faults
-        self.fields = Fields(node, what or TITLES.get(name, f"the {name}"), faults)
-        table = SECTIONS[name]
+        self.fields = Fields(node, what or self.titles.get(name, f"the {name}"), faults)
+        table = self.tables[name]
         if isinstance(node.value, Mapping):
             self.fields.only(table)
             for key, entry in table.items():
@@ -73,16 +77,16 @@ class Section:
     def _section(self, key: str, entry: Key) -> Section | None:
         node = self.fields[key]
         if not isinstance(node.value, Mapping):
-            self.faults.wrong(node, key, f"a mapping of {', '.join(SECTIONS[entry.section])}")
+            self.faults.wrong(node, key, f"a mapping of {', '.join(self.tables[entry.section])}")
             return None
-        return Section(node, entry.section, self.faults, key)
+        return type(self)(node, entry.section, self.faults, key)
 
     def _entries(self, key: str, entry: Key) -> tuple[Section, ...]:
         items = self.fields.items(key)
         if isinstance(self.fields[key].value, tuple) and len(items) < entry.least:
             self.faults.add(self.fields[key].place, f"{key} is an empty list", "at least one entry")
         return tuple(
-            Section(item, entry.section, self.faults, f"an entry of {key}")
+            type(self)(item, entry.section, self.faults, f"an entry of {key}")
             for item in items
             if self._is_mapping(item, f"an entry of {key}")
         )
@@ -95,7 +99,7 @@ class Section:
             if not re.fullmatch(NAME, name):
                 self.faults.add(below.place(name), f"the {entry.section} {name[:80]!r}", NAME_FORM)
         return {
-            name: Section(node, entry.section, self.faults, f"the {entry.section} {name}")
+            name: type(self)(node, entry.section, self.faults, f"the {entry.section} {name}")
             for name, node in below.entries.items()
             if self._is_mapping(node, f"the {entry.section} {name}")
         }

@@ -12,7 +12,7 @@ from typing import Any
 from supervisors.spec import AutoShutdown, ChildSpec, ChildType, PolicySpec, Startup, Strategy, SupervisorSpec
 from supervisors.tree_file.children import child_spec, read_config, read_worker
 from supervisors.tree_file.fields import Fields
-from supervisors.tree_file.keys import DEFAULTS, POLICIES, ROOT, STARTS, SUPERVISOR
+from supervisors.tree_file.keys import CRITERION, DEFAULTS, POLICIES, ROOT, STARTS, SUPERVISOR
 from supervisors.tree_file.processes import read_process
 from supervisors.tree_file.scope import Scope
 from supervisors.yaml_source import Node
@@ -121,11 +121,15 @@ def _policy(node: Node, fields: Fields) -> PolicySpec | None:
         return PolicySpec(name=name)
     section = Fields(params, f"the policy {name}", fields.faults)
     section.only(POLICIES[name])
-    read = [_parameter(section, key, kind) for key, kind in POLICIES[name].items() if key in section]
-    return PolicySpec(name=name, params={key: value for key, value in read if value is not None})
+    return PolicySpec(name=name, params=_parameters(section, POLICIES[name]))
 
 
-def _parameter(section: Fields, key: str, kind: str) -> tuple[str, float | tuple[str, ...] | None]:
+def _parameters(section: Fields, kinds: Mapping[str, str]) -> dict[str, Any]:
+    read = [_parameter(section, key, kind) for key, kind in kinds.items() if key in section]
+    return {key: value for key, value in read if value is not None}
+
+
+def _parameter(section: Fields, key: str, kind: str) -> tuple[str, Any]:
     match kind:
         case "duration":
             return f"{key}_s", section.duration(key)
@@ -133,5 +137,18 @@ def _parameter(section: Fields, key: str, kind: str) -> tuple[str, float | tuple
             return key, section.count(key, 1)
         case "names":
             return key, section.words(key)
+        case "text":
+            return key, section.text(key)
+        case "flag":
+            return key, section.flag(key)
+        case "criteria":
+            return key, tuple(_criterion(node, section) for node in section.items(key))
         case _:
             return key, section.number(key, 0, LARGEST)
+
+
+def _criterion(node: Node, section: Fields) -> dict[str, Any]:
+    """One entry of `criteria`; what is missing in it, or one too many, the policy tells."""
+    fields = Fields(node, "a criterion", section.faults)
+    fields.only(CRITERION)
+    return _parameters(fields, CRITERION)

@@ -62,6 +62,7 @@ def child_spec(fields: Fields, name: str, start: Any, kind: ChildType) -> ChildS
         permanent_failure=fields.words("permanent_failure"),
         clean_exits=fields.words("clean_exits"),
         depends_on=fields.words("depends_on"),
+        apart=fields.flag("apart") or False,
         critical=fields.flag("critical") or False,
         tier=fields.text("tier") or "",
     )

@@ -44,6 +44,7 @@ _PLACE_IN_TREE = {
     "permanent_failure": "exit reasons after which it is not restarted",
     "clean_exits": "exit reasons that count as normal",
     "depends_on": "names that must be ready before it starts",
+    "apart": "whether a group restart leaves it alone, and its own restart the group",
     "critical": "whether the system is down without it",
     "tier": "the group it is shown and watched in",
 }
@@ -133,9 +134,62 @@ POLICIES: Mapping[str, Mapping[str, str]] = {
         "except": "names",
     },
     "recycle": {"max_age": "duration", "max_memory_mb": "number", "jitter": "number", "except": "names"},
+    "mutual_repair": {
+        "pair": "names",
+        "criteria": "criteria",
+        "cooldown": "duration",
+        "attempts": "count",
+        "window": "duration",
+        "deadline": "duration",
+    },
+    "load_shed": {
+        "cpu_percent": "number",
+        "memory_percent": "number",
+        "own_percent": "number",
+        "samples": "count",
+        "relief": "number",
+        "step": "count",
+        "order": "names",
+        "except": "names",
+    },
+    "quarantine": {
+        "failures": "count",
+        "window": "duration",
+        "release_after": "duration",
+        "releases": "count",
+        "except": "names",
+    },
+    "staggered_restart": {
+        "group": "names",
+        "after": "duration",
+        "stagger": "duration",
+        "safe": "flag",
+        "calm": "duration",
+        "attempts": "count",
+        "cooldown": "duration",
+        "criteria": "criteria",
+    },
+    "emergency": {"set": "names", "down": "count", "for": "duration", "playbook": "text", "deadline": "duration"},
+    "micro_chaos": {
+        "every": "duration",
+        "jitter": "number",
+        "windows": "names",
+        "min_gap": "duration",
+        "failures": "count",
+        "failures_within": "duration",
+    },
 }
 """Every policy with its parameters and what each takes: duration (`x` in the file is `x_s` for the policy), count,
-number or names (of children)."""
+number, flag, text, names (of children, or other words) or criteria (of health)."""
+CRITERION: Mapping[str, str] = {
+    "down": "duration",
+    "measure": "text",
+    "above": "number",
+    "times": "count",
+    "child": "text",
+    "mode": "text",
+}
+"""What an entry of `criteria` takes: `down`, or a `measure` with its limit. `supervisors.policies.health` judges it."""
 
 RUNTIME = "runtime"
 RESERVED_NAMES = ("all", RUNTIME)

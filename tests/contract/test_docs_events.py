@@ -13,7 +13,7 @@ from supervisors.slots import HELD
 from tests.contract.pages import page
 from tests.contract.sources import Source, sources
 
-EMITTERS = frozenset({"emit", "_emit", "report", "Report", "_own"})
+EMITTERS = frozenset({"emit", "_emit", "report", "_report", "Report", "_own"})
 TYPE = re.compile(r"[a-z][a-z_]*\.[a-z][a-z_]*")
 BUILT = {"child.{}": [f"child.{state.value}" for state in HELD], "child.{}d": ["child.paused", "child.resumed"]}
 """Types put together from a pattern, with what they come to."""

@@ -85,9 +85,9 @@ def test_arguments_were_found() -> None:
     assert arguments(KERNELS["librarian"], "search") == {"words", "limit"}
 
 
-def test_there_are_twenty_kernels_and_three_actors_on_the_page() -> None:
+def test_the_twenty_kernels_the_runner_and_three_actors_are_on_the_page() -> None:
     titles = re.findall(r"^### (\w+)$", PAGE.text, re.MULTILINE)
-    assert len(titles) == len(set(titles)) == 23
+    assert len(titles) == len(set(titles)) == 24
     assert set(KERNELS) <= set(titles)
 
 

@@ -16,6 +16,7 @@ LOADERS = {
     "playbooks.loader",
     "playbooks.pack",
     "chaos.loader",
+    "chaos.link",
 }
 """Modules, and packages with all they hold, that read files; even they never import thespian."""
 

@@ -60,4 +60,4 @@ def test_every_example_loads(example: str, tmp_path: Path) -> None:
 
 
 def test_the_page_has_examples() -> None:
-    assert len(EXAMPLES) == 2
+    assert len(EXAMPLES) == 3

@@ -34,6 +34,7 @@ def test_a_question_is_answered_in_words(grace: Running) -> None:
         ("core", "stats", "refused"),
         ("librarian", "inject", "refused"),
         ("librarian", "pause", "refused"),
+        ("librarian", "observe", "refused"),
         ("message_bus", "subscribe", "refused"),
         ("status", "record", "refused"),
         ("status", "describe", "refused"),

@@ -77,7 +77,7 @@ def test_a_full_disk_refuses_and_loses_nothing(disk: Path) -> None:
         hog.unlink()
         wait_for(lambda: append_works(running), "appending goes on")
         status = running.wait_running()
-        assert status["kernels"]["running"] == 20
+        assert status["kernels"]["running"] == 21
         wait_for(lambda: all(check["ok"] for check in running.call("doctor")["checks"]), "doctor is content")
         wait_for(lambda: not [n for n in walk(running.status()["tree"]) if n["degraded"]], "nobody is degraded")
         assert running.stop() == 0

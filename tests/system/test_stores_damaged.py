@@ -79,7 +79,7 @@ def test_every_file_may_be_damaged_and_the_tree_still_comes_up(
         spoil(path, how)
     running = start()
     status = running.wait_running()
-    assert status["kernels"]["running"] == 20
+    assert status["kernels"]["running"] == 21
     said = {event["type"] for event in running.events(limit=1000)}
     assert said & {"snapshot.damaged", "store.restored", "store.recreated"} or how == "flipped", said
     assert running.stop() == 0
@@ -96,7 +96,7 @@ def test_stale_sockets_and_leftovers_of_a_killed_instance_are_no_obstacle(
     for name in ("snapshots/.status.snap.1.tmp", "instance.1.tmp", "data/status/events/garbage.jsonl"):
         (home / name).write_bytes(os.urandom(100))
     running = start()
-    assert running.wait_running()["kernels"]["running"] == 20
+    assert running.wait_running()["kernels"]["running"] == 21
 
 
 @pytest.mark.parametrize("what", ["control.sock", "instance.json", "lock"])

@@ -28,9 +28,9 @@ def names_of(grace: Running, *kinds: str) -> list[str]:
     return [node["name"] for node in walk(status["tree"]) if node["kind"] in kinds]
 
 
-def test_twenty_kernels_come_up_in_seven_phases(grace: Running) -> None:
+def test_the_twenty_kernels_and_the_runner_of_drills_come_up_in_seven_phases(grace: Running) -> None:
     status = grace.wait_running()
-    assert status["kernels"] == {"total": 20, "running": 20, "degraded": status["kernels"]["degraded"], "failed": 0}
+    assert status["kernels"] == {"total": 21, "running": 21, "degraded": status["kernels"]["degraded"], "failed": 0}
     assert set(names_of(grace, "kernel")) == KERNELS
     assert len(status["boot"]["phases"]) == 7
     assert all(phase["ok"] for phase in status["boot"]["phases"]), status["boot"]["phases"]

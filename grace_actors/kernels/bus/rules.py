@@ -26,15 +26,19 @@ class AclVerbs(Kernel):
     """What the message bus does about access besides refusing."""
 
     intake: Intake
+    opened_by = ""
+    """The run of the instance whose boot is over: a restart of the bus within it is no boot."""
 
     def restore(self, state: Data) -> None:
         blocked, granted = state.get("blocked"), state.get("granted")
         if not isinstance(blocked, dict) or not isinstance(granted, list):
             raise ValueError(f"no blocks and grants in {state!r:.100}")
         self._memory: Data = {"blocked": blocked, "granted": granted}
+        self.opened_by = str(state.get("opened_by", ""))
 
     def snapshot(self) -> Data:
-        return {"blocked": self.blocked(), "granted": [list(one) for one in self.intake.acl.granted]}
+        granted = [list(one) for one in self.intake.acl.granted]
+        return {"blocked": self.blocked(), "granted": granted, "opened_by": self.opened_by}
 
     def apply_rules(self) -> None:
         """Take up what was changed in earlier lives; for `setup`."""

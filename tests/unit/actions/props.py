@@ -39,9 +39,10 @@ PARAMS: dict[str, dict[str, Any]] = {
     "identify_failing_step": {"playbook": "p"},
     "wait": {"wait_s": 2.0},
     "validate_endpoint": NOBODY,
+    "wait_until_rested": {"trigger": "model_integrity", "subject": "weights", "playbook": "p"},
 }
 NEED_NOBODY = ("check_dependencies", "wait")
-READING = {"settings", "scan", "list", "run", "runs"}
+READING = {"settings", "scan", "list", "run", "runs", "fired", "evaluate"}
 STEP = {"id": "look", "kind": "step", "status": "failed", "message": "no"}
 
 
@@ -79,6 +80,9 @@ def dress(world: Stage, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         case "read_setting" | "set_setting":
             config: Any = world.bench.kernels["sandbox"].ctx.config
             config["settings"] = {"config": {"timeout": 5}, "overridden": [], "used": {}}
+        case "wait_until_rested":
+            world.bench.add("trigger_mesh", Answering, fired={"fired": []}, evaluate={"fired": []})
+            world.bench.add("self_healing", Answering, runs={"runs": []})
         case "capture_run_log" | "identify_failing_step":
             past = {"id": "r1", "steps": [STEP]}
             world.bench.add("self_healing", Answering, runs={"runs": [{"id": "r1"}]}, run=past)

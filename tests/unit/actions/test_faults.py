@@ -80,3 +80,30 @@ def test_a_damaged_entry_of_the_audit_log_is_restored_from_its_copy(stage: Stage
     assert "log.restored" in stage.bench.types()
     stage.ok("verify_log_integrity")
     log.stop("done")
+
+
+def test_what_no_supervisor_can_cause_is_asked_of_the_runner(stage: Stage) -> None:
+    asked: list[Any] = []
+
+    class Runner(Kernel):
+        def do_inject(self, request: Request) -> Any:
+            asked.append(request.args)
+            return {"record": "r1"}
+
+    burn = {"kernel": "host", "fault": "burn", "params": {"cores": 1}}
+    stage.world.add("librarian")
+    assert "not in the tree" in stage.fails("inject_fault", **burn).message
+    stage.bench.add("chaos_runner", Runner)
+    stage.world.add("chaos_runner")
+    assert stage.perform("inject_fault", check=True, **burn).changed
+    assert "its target is: host" in stage.fails("inject_fault", **{**burn, "kernel": "librarian"}).message
+    assert asked == []
+    stage.ok("inject_fault", **burn)
+    params = {"cores": 1, "seconds": 60.0}
+    assert asked == [{"fault": "burn", "target": "host", "params": params, "by": PERFORMER}]
+
+
+def test_what_lasts_is_ended_by_a_pardon(stage: Stage, injected: list[Any]) -> None:
+    stage.ok("inject_fault", kernel="librarian", fault="mute")
+    stage.ok("inject_fault", kernel="librarian", fault="pardon")
+    assert [one["fault"] for one in injected] == ["mute", "pardon"]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from chaos.faults.table import INJECTABLE
 from grace_actors.console.complete import Sources, suggest
 from grace_actors.console.verbs import VERBS
-from grace_actors.faults import FAULTS
 
 SOURCES = Sources(names=lambda: ["message_bus", "memory_fusion", "core"], logs=lambda: ["system", "core"])
 
@@ -30,11 +30,14 @@ def texts(line: str) -> list[str]:
         ("tail ", ["system", "core"]),
         ("tail -n 5 s", ["system"]),
         ("help inj", ["inject"]),
-        ("inject ", list(FAULTS)),
+        ("inject ", list(INJECTABLE)),
         ("inject hang ", ["message_bus", "memory_fusion", "core"]),
         ("inject hang core ", ["seconds="]),
         ("inject hang core seconds=3 ", []),
         ("inject kill core ", []),
+        ("inject burn ", ["host"]),
+        ("inject change home ", ["path=", "text=", "seconds="]),
+        ("inject pardon ", ["message_bus", "memory_fusion", "core"]),
         ("events --s", ["--since", "--subject"]),
         ("events --subject c", ["core"]),
         ("events --since ", []),

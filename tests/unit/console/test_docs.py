@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from chaos.faults.table import FAULTS
 from grace_actors.console import docs
 from grace_actors.console.verbs import GROUPS, VERBS
-from grace_actors.faults import FAULTS
 
 
 def test_cli_page_is_not_stale() -> None:

@@ -184,7 +184,7 @@ def test_forget_on_a_terminal_asks_and_takes_only_yes(
             raise EOFError
         return typed
 
-    monkeypatch.setattr(signature_base, "_can_ask", lambda out: True)
+    monkeypatch.setattr("grace_actors.console.confirm.can_ask", lambda out: True)
     monkeypatch.setattr("builtins.input", answer)
     code, _, err = say("forget", "shop")
     assert asked == [f"forget {CART}, seen 3 times, with 2 repairs? [y/N] "]

@@ -177,6 +177,18 @@ def test_inject_sends_typed_parameters_with_defaults(root: Path, capsys: Capture
     assert "injected crash message=bad port into message_bus" in capsys.readouterr().out
 
 
+def test_inject_knows_what_has_no_name_in_the_tree_and_how_it_ends(root: Path, capsys: Captured) -> None:
+    with FakeInstance(root, {"inject": {"result": "injected"}}) as fake:
+        assert run(fake, "inject burn ho cores=1") == 0
+        assert run(fake, "inject pard mess") == 0
+        sent = [args for verb, args in fake.requests if verb == "inject"]
+    assert sent == [
+        {"fault": "burn", "target": "host", "params": {"cores": 1, "seconds": 60.0}},
+        {"fault": "pardon", "target": "message_bus", "params": {"fault": "*"}},
+    ]
+    assert capsys.readouterr().out == "injected burn cores=1 seconds=60.0 into host\nended what lasted in message_bus\n"
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -189,6 +201,12 @@ def test_inject_sends_typed_parameters_with_defaults(root: Path, capsys: Capture
         ("inject hang message_bus seconds=-1", "allowed: a number above 0"),
         ("inject leak message_bus mb=1.5", "allowed: a whole number above 0"),
         ("inject leak message_bus mb=1 mb=2", "mb is given twice"),
+        ("inject quota message_bus mb=-1", "allowed: a whole number from 0 to 1e+06"),
+        ("inject drop message_bus share=1.1", "allowed: a number above 0 to 1"),
+        ("inject toxic message_bus toxic=rain", "allowed: latency, bandwidth"),
+        ("inject flood message_bus", "missing: verb="),
+        ("inject burn message_bus", "allowed: host"),
+        ("inject del message_bus", "fault 'del' is ambiguous"),
     ],
 )
 def test_wrong_fault_or_parameter_is_told_and_nothing_is_injected(

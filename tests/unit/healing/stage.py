@@ -66,6 +66,7 @@ class Stage:
         self.home = home
         monkeypatch.setattr("grace_actors.healing.verbs.CATALOGUE", self.world.catalogue())
         monkeypatch.setattr("grace_actors.healing.verbs.specs", lambda: SPECS)
+        monkeypatch.setattr("grace_actors.mending.mending.specs", lambda: SPECS)
         monkeypatch.setattr("grace_actors.healing.library.PACKS", home / "no_packs")
         self.bench = Bench(home)
         (home / "playbooks").mkdir(parents=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from grace_actors.console import runs
+from grace_actors.console import polling
 from grace_actors.console.dispatch import dispatch
 from tests.unit.console.fake import FakeInstance, RemoteError
 
@@ -78,7 +78,7 @@ def test_waiting_ends_with_the_run_over_restarts_of_self_healing(
 def test_waiting_is_given_up_when_nobody_answers_for_long(
     healer: Healer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(runs, "SILENCE_S", 0.3)
+    monkeypatch.setattr(polling, "SILENCE_S", 0.3)
     healer.answers = {"run_playbook": [RUN], "run": [GONE]}
     assert play(healer, "playbook", "run", "p", "--wait") == 1
     assert "nobody knows how run_20261121_0001 goes: self_healing died" in capsys.readouterr().err

@@ -83,7 +83,15 @@ def test_a_users_playbook_replaces_that_of_the_pack_and_says_so(tmp_path: Path) 
     assert (theirs.playbook.title, theirs.origin, theirs.replaces) == ("theirs", Origin.PACK, None)
     (home / "playbooks" / "p.yaml").write_text("schema: 3")
     library.load()
-    assert (library.get("p").playbook.title, bool(library.problem)) == ("theirs", True)
+    assert (library.get("p").playbook.title, library.get("p").is_last_good) == ("mine", True)
+    assert [(broken.file.name, broken.in_use) for broken in library.broken] == [("p.yaml", "last_good")]
+    afterwards = Library(home, SPECS, packs=packs)  # it never read the good version
+    afterwards.load()
+    assert (afterwards.get("p").playbook.title, bool(afterwards.problem)) == ("theirs", True)
+    assert [broken.in_use for broken in afterwards.broken] == ["pack"]
+    (home / "playbooks" / "p.yaml").unlink()
+    library.load()
+    assert (library.get("p").playbook.title, library.broken) == ("theirs", ())
 
 
 def test_what_a_playbook_takes_and_does_is_told(stage: Stage) -> None:

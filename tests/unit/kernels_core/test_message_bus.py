@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from grace_actors.errors import GraceError, Refused, StoreFailed
+from grace_actors.home import MARK
 from grace_actors.kernel import LATER, Answer, Context, Kernel, Request
 from grace_actors.kernels.message_bus import MessageBus
 from tests.harness.kernels import Bench
@@ -223,6 +224,20 @@ def test_during_boot_fifty_messages_a_second_are_taken_until_open(bench: Bench) 
     assert publish(bench, "a.b", 1).ok
     assert bench.ask(NAME, "open") == {"was_limited": True}
     assert all(publish(bench, "a.b", n).ok for n in range(200))
+
+
+@pytest.mark.parametrize(("run", "taken"), [("home:7", 80), ("home:8", 50)])
+def test_a_bus_that_is_restarted_after_the_boot_takes_as_much_as_before(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, run: str, taken: int
+) -> None:
+    """Another run of the instance is another boot."""
+    monkeypatch.setenv(MARK, "home:7")
+    start(bench, boot_rate_limit=50)
+    bench.ask(NAME, "open")
+    bench.crash(NAME)
+    monkeypatch.setenv(MARK, run)
+    start(bench, boot_rate_limit=50)
+    assert sum(publish(bench, "a.b", n).ok for n in range(80)) == taken
 
 
 def test_higher_priorities_overtake_what_waits(bench: Bench) -> None:

@@ -140,3 +140,24 @@ def test_every_kernel_has_its_turn(bench: Bench) -> None:
 def test_an_unknown_name_is_refused_with_the_nearest(bench: Bench) -> None:
     with pytest.raises(GraceError, match="did you mean 'voice'"):
         health(bench, "voic")
+
+
+def test_a_kernel_is_measured_often_enough_to_be_judged_when_somebody_asks(bench: Bench) -> None:
+    assert bench.ask("health_monitor", "measure", name="bus", times=12)["pings"] >= 12
+    assert health(bench, "bus")["answer_p95_ms"] == 0.0
+    assert bench.ask("health_monitor", "suspicion")["names"][0]["recent_mean_ms"] is not None
+
+
+def test_the_measure_of_a_kernel_that_hangs_ends_with_what_it_waited_for(bench: Bench) -> None:
+    bench.advance(30)
+    hang(bench, "voice")
+    answers: list[Any] = []
+    bench.post("test", "health_monitor", "measure", {"name": "voice", "times": 2}, answers.append)
+    bench.advance(30)
+    assert answers[0].value["misses"] >= 2
+
+
+@pytest.mark.parametrize("args", [{"name": "nobody"}, {"name": "bus", "times": 0}, {"name": "bus", "times": 101}, {}])
+def test_a_measure_that_makes_no_sense_is_refused(bench: Bench, args: dict[str, Any]) -> None:
+    with pytest.raises(GraceError):
+        bench.ask("health_monitor", "measure", **args)

@@ -232,6 +232,28 @@ def test_a_coding_agent_is_restarted_only_above_its_limit() -> None:
     assert done(1000.0) == ["log"]
 
 
+def test_the_cure_of_a_leak_is_ordered_also_when_its_supervisor_has_restarted_it() -> None:
+    world = World("coding_agent_memory_leak", limit_mb=4000.0, held_mb=4100.0)
+    assert [call.action for call in acting(world)] == ["create_work_order", "log"]
+
+
+def test_a_coding_agent_that_its_supervisor_restarts_is_not_restarted_twice() -> None:
+    assert "force_restart_kernel" in [call.action for call in acting(World("coding_agent_stuck_loop"))]
+    world = World("coding_agent_stuck_loop", restart=False)
+    assert [call.action for call in acting(world)] == ["create_work_order"]
+
+
+def test_in_an_emergency_who_is_up_is_left_alone_and_who_is_down_is_started() -> None:
+    name = "emergency_critical_kernel_recovery"
+    assert [call.action for call in acting(World(name))] == ["alert"]
+    starts = [call.action for call in acting(World(name, frozenset({"wait_until_ready"})))]
+    assert starts[0] == "start_kernel"
+    broken = acting(World(name, frozenset({"wait_until_ready", "start_kernel"})))
+    assert [call.action for call in broken][:2] == ["start_kernel", "restore_from_snapshot"]
+    (order,) = [call for call in broken if call.action == "create_work_order"]
+    assert order.params["priority"] == "critical"
+
+
 def test_without_a_deadlock_nothing_is_restarted() -> None:
     assert [call.action for call in acting(World("deadlock_detection"))] == ["log"]
 
@@ -340,6 +362,9 @@ EXIT = {"gen": 7, "reason": "ValueError: bad", "supervisor": "repair"}
 INDEX = EXIT | {"reason": "NotReady: index_works: the search index x of store librarian (/h/l.db) is damaged"}
 CORRUPT = {"problem": "bad checksum", "at_byte": 10, "bytes": 5, "records": 2, "quarantine": "q"}
 LINE = {"pattern": "p", "line": "it failed", "source": "x.log", "count": 1}
+ILL = {"by": "self_healing", "value": 4100.0, "limit": 4000.0, "repair": "recycle", "attempt": 1, "mode": ""}
+GIVEN_UP = {"by": "self_healing", "criterion": "down", "value": 9.0, "limit": 1.0, "attempts": 3, "next_step": "x"}
+DOWN = {"down": ["coding_agent", "self_healing"], "set": ["message_bus", "coding_agent", "self_healing"]}
 TOLD: list[tuple[str, dict[str, Any], str | None]] = [
     ("predictive_failure", {"subject": "librarian", "issue": "accuracy_drop", "detail": "no"}, None),
     ("host.relieved", {"subject": "cpu", "at": 5.0}, "resource_pressure_relieved"),
@@ -385,6 +410,23 @@ TOLD: list[tuple[str, dict[str, Any], str | None]] = [
     ("memory.pressured", {"subject": "librarian", "line": "Out of memory", "pattern": "oom"}, "memory_cleanup"),
     ("memory.pressured", {"subject": "self_healing", "line": "Out of memory", "pattern": "oom"}, None),
     ("store.recreated", {"subject": "librarian", "problem": "x"}, None),
+    (
+        "mutual_repair.requested",
+        {"subject": "coding_agent", **ILL, "criterion": "memory_mb"},
+        "coding_agent_memory_leak",
+    ),
+    ("mutual_repair.requested", {"subject": "coding_agent", **ILL, "criterion": "queue"}, "coding_agent_stuck_loop"),
+    ("mutual_repair.requested", {"subject": "coding_agent", **ILL, "criterion": "down"}, None),
+    ("mutual_repair.requested", {"subject": "coding_agent", **ILL, "criterion": "suspicion"}, None),
+    ("mutual_repair.requested", {"subject": "self_healing", **ILL, "criterion": "queue"}, None),
+    ("mutual_repair.exhausted", {"subject": "coding_agent", **GIVEN_UP}, "mutual_health_check"),
+    ("mutual_repair.exhausted", {"subject": "self_healing", **GIVEN_UP}, None),
+    (
+        "emergency.declared",
+        {"subject": "grace", **DOWN, "playbook": "emergency_critical_kernel_recovery"},
+        "emergency_critical_kernel_recovery",
+    ),
+    ("emergency.declared", {"subject": "grace", **DOWN, "playbook": "mine"}, None),
     (
         "message_bus.acl_violation",
         {"subject": "sandbox", "topic": "kernel.code", "alarm": "spam", "total": 10},

@@ -31,6 +31,10 @@ PROVED: Mapping[tuple[str, str], tuple[str, str]] = {
     ("cve_vulnerability_detected", "propose"): ("scan_vulnerabilities", "nothing may be found any more"),
     ("database_reconnect", "restart"): ("restart_kernel", "it is tried again after a rest"),
     ("database_reconnect", "restart_again"): ("restart_kernel", "it is tried again after a rest"),
+    **{
+        ("emergency_critical_kernel_recovery", step): ("verify_kernels_running", "all three are seen to run")
+        for step in ("start_bus", "start_agent")
+    },
     ("held_kernel_recovery", "restore"): ("verify_kernel_store", "the store is read as a whole"),
     ("held_kernel_recovery", "rebuild"): ("verify_kernel_store", "the store is read as a whole"),
     ("held_kernel_recovery", "start"): ("wait_until_ready", "it is started afresh and seen to run"),

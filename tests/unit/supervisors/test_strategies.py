@@ -4,6 +4,7 @@ import pytest
 
 from supervisors import Restart, Strategy
 from supervisors.messages import ExitKind, OpKind
+from supervisors.spec import Backoff
 from tests.unit.supervisors.driver import Driver, child, children
 
 ALL, REST, ONE = Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE, Strategy.ONE_FOR_ONE
@@ -167,3 +168,21 @@ def test_completed_group_restart_is_reported_with_its_members_and_cause():
     d.crash("b")
     (report,) = d.told("group.restarted")
     assert (report.data["children"], report.data["cause"]) == (["b", "c"], "b")
+
+
+@pytest.mark.parametrize("strategy", [ALL, REST])
+def test_a_child_that_stands_apart_is_left_alone_by_group_restarts_and_restarts_alone(strategy):
+    d = Driver((child("a"), child("b", apart=True), child("c")), strategy)
+    d.crash("a")
+    assert (d.gen("a"), d.gen("b"), d.gen("c")) == (2, 1, 2)
+    d.crash("b")
+    assert (d.gen("a"), d.gen("b"), d.gen("c")) == (2, 2, 2)
+
+
+@pytest.mark.parametrize("strategy", [ALL, REST])
+def test_a_child_that_stands_apart_waits_for_its_backoff_alone(strategy):
+    d = Driver((child("a"), child("b", apart=True, backoff=Backoff(min_s=1.0, max_s=1.0)), child("c")), strategy)
+    d.crash("b")
+    assert d.states() == {"a": "running", "b": "restarting", "c": "running"}
+    d.advance(1.0)
+    assert (d.gen("a"), d.gen("b"), d.gen("c")) == (1, 2, 1)

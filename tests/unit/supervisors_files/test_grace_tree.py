@@ -19,6 +19,7 @@ BRANCHES = {
     "execution": ["infrastructure_manager", "memory_fusion", "librarian", "sandbox"],
     "agentic": ["agentic_spine", "voice_conversation", "meta_loop", "learning_integration"],
     "services": ["health_monitor", "trigger_mesh", "scheduler", "api_server"],
+    "drills": ["chaos_runner"],
 }
 
 
@@ -27,11 +28,11 @@ def tree() -> Tree:
     return load_tree(BUILT_IN)
 
 
-def test_the_branches_hold_the_twenty_kernels_and_the_built_in_actors(tree: Tree) -> None:
+def test_the_branches_hold_the_twenty_kernels_the_runner_of_drills_and_the_built_in_actors(tree: Tree) -> None:
     found = {branch.id: [child.id for child in branch.start.children] for branch in tree.root.children}
     assert found == BRANCHES
     kernels = [c for c in tree.children() if isinstance(c.start, KernelStart) and ".kernels." in c.start.path]
-    assert len(kernels) == 20
+    assert len(kernels) == 21
 
 
 def test_each_kernel_is_the_class_named_after_it(tree: Tree) -> None:
@@ -53,8 +54,9 @@ def test_every_worker_has_a_heartbeat_a_tier_and_a_start_timeout(tree: Tree) -> 
     for child in tree.children():
         if child.type is ChildType.WORKER:
             assert child.heartbeat is not None
-            assert (child.heartbeat.interval_s, child.heartbeat.misses) == (5.0, 3)
-            assert child.tier in ("core", "governance", "execution", "agentic", "services")
+            is_repairer = child.id in BRANCHES["repair"]
+            assert (child.heartbeat.interval_s, child.heartbeat.misses) == ((0.75, 4) if is_repairer else (5.0, 3))
+            assert child.tier in ("core", "governance", "execution", "agentic", "services", "drills")
             assert child.start_timeout_s in (10.0, 20.0, 30.0)
 
 

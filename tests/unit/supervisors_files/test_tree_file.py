@@ -347,3 +347,26 @@ def test_the_new_root_takes_a_name_that_is_free(tmp_path: Path) -> None:
     tree = with_runtime(tree_of(tmp_path, text))
     names = [tree.root.name, *(child.id for child in tree.children())]
     assert len(names) == len(set(names))
+
+
+def test_criteria_of_health_are_read_with_their_durations(tmp_path: Path) -> None:
+    text = f"""{HEAD}policies:
+  - mutual_repair:
+      pair: [a, b]
+      deadline: 1m
+      criteria: [{{down: 2s, child: a}}, {{measure: queue, above: 100, times: 3, mode: safe}}]
+children: [{{id: a, command: [sleep, "9"]}}, {{id: b, command: [sleep, "9"]}}]
+"""
+    (policy,) = tree_of(tmp_path, text).root.policies
+    assert policy.params == {
+        "pair": ("a", "b"),
+        "deadline_s": 60.0,
+        "criteria": ({"down_s": 2.0, "child": "a"}, {"measure": "queue", "above": 100.0, "times": 3, "mode": "safe"}),
+    }
+
+
+def test_a_policy_that_names_a_child_that_is_not_there_is_told_at_its_place(tmp_path: Path) -> None:
+    text = f"{HEAD}policies: [{{mutual_repair: {{pair: [a, bb]}}}}]\nchildren: [{{id: a, command: [sleep, '9']}}]\n"
+    with pytest.raises(TreeFileError, match="'bb' in pair is not a child of this supervisor") as caught:
+        tree_of(tmp_path, text)
+    assert "allowed: a" in str(caught.value)

@@ -1,0 +1,1 @@
+"""The drill core: what is asked, injected, watched, undone and judged, as data; `grace_actors` performs it."""

@@ -1,0 +1,1 @@
+"""How coding_agent repairs what self_healing lives on, and self_healing itself."""
