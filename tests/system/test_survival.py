@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 KERNELS = set(
     """message_bus immutable_log self_healing coding_agent clarity_framework verification_framework secret_manager
     governance infrastructure_manager memory_fusion librarian sandbox agentic_spine voice_conversation meta_loop
-    learning_integration health_monitor trigger_mesh scheduler api_server""".split()  # noqa: SIM905
+    learning_integration health_monitor trigger_mesh scheduler api_server chaos_runner""".split()  # noqa: SIM905
 )
 
 
