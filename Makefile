@@ -7,7 +7,7 @@ RUN_READY := $(VENV)/.ready-run
 TEST_READY := $(VENV)/.ready-test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-units test-system test-all test-thespian lint format bench drills soak clean
+.PHONY: help run test test-units test-system test-chaos test-all test-thespian lint format bench drills soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,15 +16,18 @@ run: $(RUN_READY) ## start Grace (the first time: make .venv and install)
 	$(BIN)/python run.py
 
 test: lint ## format, lint, types, then every test that is not slow
-	@echo 'two runs side by side, five minutes; each shows itself when it has ended'
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-units test-system
+	@echo 'three runs side by side, five minutes; each shows itself when it has ended'
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-units test-system test-chaos
 
-# Side by side, for two processors; whatever starts real instances stays in one of them, one after the other.
+# Side by side, for two processors: tests of real instances mostly wait. Those that need the default port stay in one run.
 test-units:
 	$(BIN)/python -m pytest -m "not slow and not system"
 
 test-system:
-	$(BIN)/python -m pytest -m "system and not slow"
+	$(BIN)/python -m pytest -m "system and not slow and not chaos"
+
+test-chaos:
+	$(BIN)/python -m pytest -m "chaos and not slow"
 
 test-all: lint ## the same with the slow tests
 	$(BIN)/python -m pytest
@@ -44,7 +47,7 @@ format: $(TEST_READY) ## put the code in form
 bench: $(TEST_READY) ## every benchmark, as JSON
 	$(BIN)/python -m benchmarks all --json
 
-drills: $(TEST_READY) ## every drill three times on an instance of its own (an hour): make drills ROUNDS=1
+drills: $(TEST_READY) ## every drill three times on an instance of its own (half an hour): make drills ROUNDS=1
 	$(BIN)/python -m benchmarks drills --rounds $(or $(ROUNDS),3)
 
 soak: $(TEST_READY) ## the transport under kills and floods: make soak SECONDS=600

@@ -39,7 +39,10 @@ def run(rounds: int = ROUNDS, only: tuple[str, ...] = ()) -> dict[str, Any]:
 
 def drill(grace: Instance, id: str) -> dict[str, Any]:
     """Run one drill to its verdict, once nothing of the one before is left."""
-    run = _retried(lambda: grace.ask(RUNNER, "run_drill", id=id, by="benchmark"), WHOLE_S)["run"]
+    try:
+        run = _retried(lambda: grace.ask(RUNNER, "run_drill", id=id, by="benchmark"), WHOLE_S)["run"]
+    except RemoteFailed as error:  # what keeps it from beginning is a finding too
+        return {"passed": False, "detect_s": None, "heal_s": None, "reason": f"did not begin: {error}{_open(grace)}"}
 
     def judged() -> dict[str, Any]:
         found: dict[str, Any] = grace.ask(RUNNER, "drill_run", run=run)
@@ -48,6 +51,13 @@ def drill(grace: Instance, id: str) -> dict[str, Any]:
         return found
 
     return _retried(judged, DRILL_S)
+
+
+def _open(grace: Instance) -> str:
+    """The incidents that go on, in words."""
+    rows = grace.ask("self_healing", "incidents", limit=50)["incidents"]
+    keys = ("id", "kernel", "state", "kind", "reason", "repair", "next_step", "cause")
+    return "".join(f"; {[row.get(key) for key in keys]}" for row in rows if row["healed_at"] is None)
 
 
 class _NotYetError(Exception):

@@ -215,9 +215,9 @@ class Actor(ThespianActor):  # type: ignore[misc]
             case _:
                 self.on_message(message, sender)
 
-    def _on_ask(self, ask: wire.Ask, sender: Any) -> None:
+    def _on_ask(self, ask: wire.Ask, sender: Any, handle: Callable[[wire.Ask, Any], Any] | None = None) -> None:
         try:
-            value = self.handle_ask(ask, sender)
+            value = (handle or self.handle_ask)(ask, sender)
         except GraceError as error:
             self.reply(ask.id, sender, error=error)
             return

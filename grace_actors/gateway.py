@@ -185,6 +185,9 @@ class Verbs:
         injection.refuse_target(fault, target, node["kind"])
         if fault == "corrupt":
             return {"fault": fault, "target": target, "result": "injected", **self._corrupt(target, parent, given)}
+        if "seconds" in given and parent is not None and self._is_beside_runner(node):
+            with contextlib.suppress(Died, NotFound):  # the runner is not there now: it is done without a record
+                return self._of_runner(fault, target, given)
         if parent is not None:
             args = {"fault": fault, "child": target, "params": given}
             self._outside.ask(parent, "inject", args, timeout_s=ASK_S)
@@ -206,6 +209,14 @@ class Verbs:
             injection.refuse_target(fault, target, self._find(target)[0]["kind"])
         elif target != whole:
             injection.refuse_target(fault, target, "node")
+        return self._of_runner(fault, target, params)
+
+    def _is_beside_runner(self, node: Data) -> bool:
+        """Is there a runner, which keeps what lasts, and will it still answer when this node does not?"""
+        is_in_it = _search(node, injection.RUNNER, None) is not None
+        return not is_in_it and _search(self._status()["tree"], injection.RUNNER, None) is not None
+
+    def _of_runner(self, fault: str, target: str, params: Data) -> Data:
         asked = {"fault": fault, "target": target, "params": params, "by": "console"}
         done = self._outside.ask(injection.RUNNER, "inject", asked, timeout_s=ASK_KERNEL_S)
         return {"fault": fault, "target": target, "result": "injected", **done}

@@ -41,6 +41,8 @@ class Incarnation:
     pulse: Pulse | None = None
     spoke_at: float | None = None
     reaped_at: float | None = None
+    processor: tuple[float, float] | None = None
+    """The processor seconds it had used when that was looked at last, and when."""
 
     @property
     def pid(self) -> int:

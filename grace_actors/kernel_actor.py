@@ -30,6 +30,8 @@ from supervisors.spec import KernelStart
 
 SAVE_EVERY_S = 30.0
 MAX_PAUSED = 1000
+AT_ONCE = 20
+"""So many requests that were held back are handled before the mailbox has its turn again: it answers heartbeats."""
 SAFE = "safe"
 """The mode of a start that leaves out what was set beside the tree file."""
 _NOT_PAUSABLE = frozenset({"ping", "ready", "inspect", "settings", "objects", "waits", "inject", "pause", "resume"})
@@ -54,7 +56,9 @@ class KernelActor(Actor):
         self._settings = Settings(config)
         self._overridden = sorted(key for key in config if config[key] != start.config.get(key))
         self.kernel = load(start.path)(ActorContext(self, self._settings))
-        self._paused: deque[tuple[wire.Ask, Any]] | None = None
+        self._paused: deque[handover.Work] | None = None
+        self._released: deque[handover.Work] = deque()
+        """What was held back and is let through again, before anything that came later."""
         self._owed: dict[int, tuple[wire.Ask, Any]] = {}
         """Requests that wait for their answer, by the number the kernel knows them by."""
         self._commands = 0
@@ -75,6 +79,9 @@ class KernelActor(Actor):
             return getattr(self, f"_builtin_{ask.verb}")(ask.args)
         if self._paused is not None:
             return self._park(ask, sender)
+        if self._released:
+            self._released.append((ask, sender))
+            return LATER
         return self._handle(ask, sender)
 
     def _handle(self, ask: wire.Ask, sender: Any) -> Any:
@@ -124,7 +131,7 @@ class KernelActor(Actor):
     def on_stop(self, reason: str) -> None:
         self.stopping(reason)
         if self.keeps_work:
-            handover.hand_over(self, [*self._owed.values(), *(self._paused or ())])
+            handover.hand_over(self, [*self._owed.values(), *self._held()])
         self.leave(Exit(ExitKind.SHUTDOWN, "shutdown", reason))
 
     def on_message(self, message: Any, sender: Any) -> None:
@@ -142,6 +149,18 @@ class KernelActor(Actor):
             raise Refused(f"{self.name} is paused and {MAX_PAUSED} requests wait already", hint="resume it first")
         self._paused.append((ask, sender))
         return LATER
+
+    def _held(self) -> deque[handover.Work]:
+        """What has arrived and waits here, the earliest first."""
+        return self._released if self._paused is None else self._paused
+
+    def _release(self) -> None:
+        for _ in range(min(AT_ONCE, len(self._released))):
+            ask, sender = self._released.popleft()
+            self.handling = ask
+            self._on_ask(ask, sender, self._handle)
+        if self._released:
+            self.after(0.0, self._release)
 
     def _builtin_ping(self, args: Data) -> Data:
         return {"pong": True}
@@ -174,12 +193,12 @@ class KernelActor(Actor):
 
     def _builtin_pause(self, args: Data) -> None:
         if self._paused is None:
-            self._paused = deque()
+            self._paused, self._released = self._released, deque()
 
     def _builtin_resume(self, args: Data) -> None:
-        waiting, self._paused = self._paused or deque(), None
-        for ask, sender in waiting:
-            self._on_ask(ask, sender)
+        if self._paused is not None:
+            self._released, self._paused = self._paused, None
+            self._release()
 
     # ---- state --------------------------------------------------------------------------------------
 
@@ -220,7 +239,7 @@ class KernelActor(Actor):
         self.kernel.stop(reason)
 
     def pulse(self) -> wire.Pulse:
-        waiting = self.waiting() + len(self._paused or ()) + len(self._owed)
+        waiting = self.waiting() + len(self._held()) + len(self._owed)
         degraded = tuple(self.kernel.degraded)
         gauges = self.kernel.gauges()
         return wire.Pulse(self.name, self.gen, self.kernel.does(), waiting, memory_mb(), degraded, gauges)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -20,27 +20,19 @@ from grace_actors.incarnation import Incarnation
 from grace_actors.kernels.host_sample import OwnCpu
 from supervisors import POLICIES
 from supervisors import messages as m
+from supervisors.slots import OPERATOR
 
 if TYPE_CHECKING:
     from grace_actors.kernel import Data
     from grace_actors.supervisor import SupervisorActor
     from grace_actors.timers import ActorTimer
 
-HOST_EVERY_S = 10.0
+HOST_EVERY_S = 5.0
 NEAR_PERCENT = 50.0
 """From here on it is worth looking which part of the load is ours; to look at every process costs."""
 HOST, WAITS = "host.measured", "wait.reported"
 PAUSED, RESUMED = "child.paused", "child.resumed"
 _TICKS_S = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(slots=True)
-class _Cpu:
-    """The processor time of one incarnation when it was looked at last."""
-
-    gen: int
-    used_s: float
-    at: float
 
 
 class Observing:
@@ -50,7 +42,6 @@ class Observing:
         self._supervisor = supervisor
         self._policies: Any = None
         self._wanted: frozenset[str] = frozenset()
-        self._cpu: dict[str, _Cpu] = {}
         self._own = OwnCpu()
         self._host_timer: ActorTimer | None = None
 
@@ -75,29 +66,28 @@ class Observing:
     # ---- the children -------------------------------------------------------------------------------
 
     def pulse(self, inc: Incarnation, pulse: wire.Pulse) -> None:
-        """A child has shown life, with its figures."""
+        """A child has shown life, with its figures. What waits for one that is paused waits because somebody wants it
+        to: restarting the child would lose it."""
         if not self._policies:
             return
+        queue = 0 if inc.name in self._supervisor.paused else pulse.mailbox
         cpu = self._cpu_percent(inc)
-        self._supervisor.feed(
-            m.ChildMeasured(inc.name, inc.gen, pulse.memory_mb, pulse.mailbox, cpu, dict(pulse.gauges))
-        )
+        self._supervisor.feed(m.ChildMeasured(inc.name, inc.gen, pulse.memory_mb, queue, cpu, dict(pulse.gauges)))
 
     def _cpu_percent(self, inc: Incarnation) -> float:
         """Per cent of one core since its last sign of life; 0 at the first one."""
         now = time.monotonic()
         used_s = processor_s(inc.shown_pid)
-        before = self._cpu.get(inc.name)
         if used_s is None:
             return 0.0
-        self._cpu[inc.name] = _Cpu(inc.gen, used_s, now)
-        if before is None or before.gen != inc.gen or now <= before.at:
+        before, inc.processor = inc.processor, (used_s, now)
+        if before is None or now <= before[1]:
             return 0.0
-        return round(max(0.0, 100.0 * (used_s - before.used_s) / (now - before.at)), 1)
+        return round(max(0.0, 100.0 * (used_s - before[0]) / (now - before[1])), 1)
 
-    def held(self, name: str, is_held: bool, by: str) -> None:
-        """Somebody other than a policy has paused a child, or resumed it."""
-        self._tell(PAUSED if is_held else RESUMED, name, {"by": by})
+    def held(self, name: str, is_held: bool) -> None:
+        """An operator has paused a child, or resumed it."""
+        self._tell(PAUSED if is_held else RESUMED, name, {"by": OPERATOR})
 
     # ---- the host -----------------------------------------------------------------------------------
 
@@ -119,13 +109,12 @@ class Observing:
     def waits(self, message: wire.Waits) -> None:
         """A child waits, or somebody below one that is a supervisor; further up they are told the same."""
         supervisor = self._supervisor
-        via = message.via or message.name
-        inc = supervisor.living.get(via)
+        inc = supervisor.living.get(message.via[0] if message.via else message.name)
         if inc is None or (not message.via and inc.gen != message.gen):
             return
-        self._tell(WAITS, message.name, waits_as_data(message, via, time.monotonic()))
+        self._tell(WAITS, message.name, waits_as_data(message, time.monotonic()))
         if supervisor.birth.parent is not None:
-            supervisor.send(supervisor.parent, replace(message, via=supervisor.name))
+            supervisor.send(supervisor.parent, replace(message, via=(supervisor.name, *message.via)))
 
     def observed(self, args: Data) -> None:
         """Somebody tells what the policies may want to know."""
@@ -138,10 +127,11 @@ class Observing:
         self._supervisor.feed(m.Observed(topic, subject, data))
 
 
-def waits_as_data(message: wire.Waits, child: str, now: float) -> Data:
+def waits_as_data(message: wire.Waits, now: float) -> Data:
     """The data of `wait.reported`, with ages instead of times."""
     return {
-        "child": child,
+        "child": message.via[0] if message.via else message.name,
+        "above": list(message.via),
         "waits": [{"to": w.to, "verb": w.verb, "id": w.id, "for_s": now - w.since} for w in message.waits],
         "owes": [{"to": name, "id": number} for name, number in message.owes],
         "is_busy": message.is_busy,

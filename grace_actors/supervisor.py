@@ -239,9 +239,9 @@ class SupervisorActor(Actor):
     def _is_ready(self, inc: Incarnation, pid: int, info: Data | None, sender: Any) -> None:
         inc.ready, inc.shown_pid = True, pid
         inc.socket_path = str(sender.addressDetails)
-        self.feed(m.ChildReady(inc.name, inc.gen, info))
-        if inc.name in self.paused:
+        if inc.name in self.paused:  # before a policy has it given what was kept for it
             self._tell_child(inc, "pause")
+        self.feed(m.ChildReady(inc.name, inc.gen, info))
         if inc.name == "status":
             self._flood(wire.Refresh(), self.myAddress)
 
@@ -308,6 +308,8 @@ class SupervisorActor(Actor):
                 return self._inject(ask.args)
             case "observe":
                 return self.observing.observed(ask.args)
+            case "policies":
+                return [as_data(policy) for policy in self.spec.policies]
         raise NotFound(f"supervisor {self.name} has no verb {ask.verb!r}")
 
     def _call(self, ask: wire.Ask, sender: Any) -> Any:
@@ -330,7 +332,6 @@ class SupervisorActor(Actor):
         """Hold or release one child, or (without a name) everything below."""
         for inc in [self._child(name)] if name else list(self.living.values()):
             self._hold(inc, verb == "pause", OPERATOR)
-            self.feed(m.Observed(f"child.{verb}d", inc.name, {"by": OPERATOR}))
 
     def _hold(self, inc: Incarnation, is_held: bool, by: str) -> None:
         """Hold back what comes for a child, or let it through. What an operator holds no policy releases."""
@@ -343,7 +344,7 @@ class SupervisorActor(Actor):
         self._tell_child(inc, verb)
         self.names.events.emit(f"child.{verb}d", inc.name, {"supervisor": self.name, "by": by})
         if by == OPERATOR:
-            self.observing.held(inc.name, is_held, by)
+            self.observing.held(inc.name, is_held)
         self.description.changed()
 
     def _inject(self, args: Data) -> None:

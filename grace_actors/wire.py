@@ -108,14 +108,14 @@ class Wait:
 class Waits(Control):
     """Whom an actor has been waiting for a while, whose requests (name, number) it owes an answer meanwhile, and
     whether an OS command of its own runs. Said again when it changes, without `waits` when it is over; travels to the
-    root. `via` is the child that the receiver has it from."""
+    root. `via` names the supervisors it came through, the last one first."""
 
     name: str
     gen: int
     waits: tuple[Wait, ...] = ()
     owes: tuple[tuple[str, int], ...] = ()
     is_busy: bool = False
-    via: str = ""
+    via: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,8 +93,8 @@ class HeartbeatSeen:
 
 @dataclass(frozen=True, slots=True)
 class ChildMeasured:
-    """What one incarnation uses now, how many messages wait for it, and what it says of itself (`gauges`, such as
-    `failed_runs`); food for policies."""
+    """What one incarnation uses now, how many messages wait for it (0 while they are held back), and what it says of
+    itself (`gauges`, such as `failed_runs`); food for policies."""
 
     child: str
     gen: int

@@ -2,9 +2,9 @@
 
 Pure: what actors tell goes in, circles come out. Whoever waits for an answer tells it after a while, and with it whose
 requests it has itself not answered. A wait counts only when its receiver says that it has the request and still owes
-the answer: that leaves out who has answered already, what has not arrived, and who is held (a paused actor owes
-nothing). An actor whose OS command still runs is not stuck. Invariant: a name is in at most one circle, and who only
-waits for a circle is in none.
+the answer: that leaves out who has answered already, what has not arrived, and what waits at a paused actor (which
+does not owe what it has not begun). An actor whose OS command still runs is not stuck. Invariant: a name is in at most
+one circle, and who only waits for a circle is in none.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ class Wait:
 
 @dataclass(slots=True)
 class _Told:
-    """What one actor has told: its waits by receiver and number, and what it owes."""
+    """What one actor has told: its waits by receiver and number, and what it owes. It is below the children `above`."""
 
     child: str
+    above: frozenset[str]
     waits: dict[tuple[str, Any], Wait]
     owes: frozenset[tuple[str, Any]]
     is_busy: bool
@@ -55,26 +56,24 @@ class WaitGraph:
         self._told: dict[str, _Told] = {}
 
     def told(self, who: str, data: Mapping[str, Any], now: float) -> None:
-        """The data of `wait.reported`: {child, waits: [{to, verb, id, for_s}], owes: [{to, id}], is_busy}. No waits:
-        it is over."""
+        """The data of `wait.reported`: {child, above, waits: [{to, verb, id, for_s}], owes: [{to, id}], is_busy}. No
+        waits: it is over."""
         entries = [(entry["to"], entry.get("id"), entry) for entry in data.get("waits", ())]
         if not entries:
-            self.forget(who)
+            self._told.pop(who, None)
             return
+        child = data.get("child", who)
         self._told[who] = _Told(
-            child=data.get("child", who),
+            child=child,
+            above=frozenset((child, *data.get("above", ()))),
             waits={(to, id): Wait(who, to, entry.get("verb", ""), now - entry["for_s"]) for to, id, entry in entries},
             owes=frozenset((entry["to"], entry.get("id")) for entry in data.get("owes", ())),
             is_busy=bool(data.get("is_busy", False)),
         )
 
     def forget(self, who: str) -> None:
-        """It ended, or waits no longer."""
-        self._told.pop(who, None)
-
-    def forget_below(self, child: str) -> None:
-        """This child of the supervisor ended, and with it all that was below."""
-        self._told = {who: told for who, told in self._told.items() if told.child != child}
+        """It ended, and with it all that was below."""
+        self._told = {name: told for name, told in self._told.items() if name != who and who not in told.above}
 
     def child_of(self, who: str) -> str:
         """For a member of a circle."""

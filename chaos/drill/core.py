@@ -269,7 +269,7 @@ class Drill(Ending):
             return
         self._is_told = True
         self.detect_s = detect_s(self._injections, trigger.at)
-        self._tell("drill.detected", type=trigger.type, subject=trigger.subject, detect_s=round(self.detect_s, 3))
+        self._tell("drill.detected", type=trigger.type, subject=trigger.subject, detect_s=self.detect_s)
 
     def _is_settled(self) -> bool:
         """Whether everything that the card expects was seen, and nothing of the drill is open."""
@@ -359,5 +359,5 @@ class Drill(Ending):
         """Nothing went wrong again."""
         if self.heal_s is not None and not self.evidence.open():
             self.records.mark(self._now - CALM_S, "recovered", self.card.id, f"after {self.heal_s:.2f} s")
-            self._tell("drill.recovered", heal_s=round(self.heal_s, 3))
+            self._tell("drill.recovered", heal_s=self.heal_s)
         self._end(Status.COMPLETED)

@@ -30,12 +30,12 @@ def detect_s(injections: Sequence[Injected], at: float) -> float:
     if not before:
         return 0.0
     cause = before[-1]
-    return max(0.0, at - (cause.ended_at if cause.ended_at <= at else cause.began_at))
+    return round(max(0.0, at - (cause.ended_at if cause.ended_at <= at else cause.began_at)), 3)
 
 
 def heal_s(injections: Sequence[Injected], at: float) -> float:
     """How long after the end of the last injection everything was verified."""
-    return max(0.0, at - max(one.ended_at for one in injections)) if injections else 0.0
+    return round(max(0.0, at - max(one.ended_at for one in injections)), 3) if injections else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

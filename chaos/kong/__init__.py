@@ -6,6 +6,6 @@ nothing here breaks anything or looks at a clock.
 
 from chaos.kong.ledgers import compare
 from chaos.kong.plan import KINDS, Blast, Kind, plan
-from chaos.kong.verdict import GATES, LIMIT_S, METRICS, judge
+from chaos.kong.verdict import GATES, LIMIT_S, METRICS, PATIENCE_S, judge
 
-__all__ = ["GATES", "KINDS", "LIMIT_S", "METRICS", "Blast", "Kind", "compare", "judge", "plan"]
+__all__ = ["GATES", "KINDS", "LIMIT_S", "METRICS", "PATIENCE_S", "Blast", "Kind", "compare", "judge", "plan"]

@@ -30,7 +30,7 @@ last copy would be lost for good, and no drill may do that."""
 BRANCHES = ("agentic", "execution", "services")
 """Branches that may be killed beside the critical ones."""
 LAST_S = 2.0
-"""The last blasts come so long before the end at least, where there is room."""
+"""The last blast comes so long before the end."""
 
 _T = TypeVar("_T")
 
@@ -113,6 +113,9 @@ def plan(seconds: float, seed: int, kernels: Iterable[tuple[str, str, bool]]) ->
         begin = number * WAVE_S
         end = min(begin + WAVE_S, seconds)
         blasts += _wave(number, begin, end, stage, dice)
+    for name in dice.some(stage.critical, 1):
+        why = "the critical tier goes down once more"
+        blasts.append(Blast(at_s=seconds - LAST_S, kind=Kind.CRITICAL, fault="kill", target=name, why=why))
     return sorted(blasts, key=lambda blast: (blast.at_s, blast.kind.value, blast.target))
 
 
@@ -132,7 +135,8 @@ def _wave(number: int, begin: float, end: float, stage: _Stage, dice: _Dice) -> 
     is_first, room = number == 0, end - begin
 
     def at() -> float:
-        return begin if is_first else round(begin + dice.number(int(room * 500)) / 1000, 3)  # within its first half
+        """Also late in the wave, but not so that it could not be noticed before the end."""
+        return begin if is_first else round(begin + dice.number(int(max(room - LAST_S, room / 2) * 1000)) / 1000, 3)
 
     yield from _load(begin, room, stage)
     for name in stage.critical if is_first else dice.some(stage.critical, 1 + number % 2):
@@ -148,7 +152,7 @@ def _wave(number: int, begin: float, end: float, stage: _Stage, dice: _Dice) -> 
         seconds = min(30.0, room / 2)
         for name in dice.some(stage.others, 1):
             why = "it lives and says nothing"
-            yield Blast(at_s=at(), kind=Kind.SILENCE, fault="mute", target=name, params={"seconds": seconds}, why=why)
+            yield Blast(at_s=begin, kind=Kind.SILENCE, fault="mute", target=name, params={"seconds": seconds}, why=why)
     if is_first or number % 2 == 0:
         for name in dice.some(stage.has(*CORRUPTIBLE), 1):
             yield Blast(at_s=at(), kind=Kind.DATA, fault="corrupt", target=name, why="its store is damaged under load")

@@ -1,4 +1,4 @@
-"""What came of Chaos Kong: five gates, each with its words.
+"""What came of Chaos Kong: seven gates, each with its words.
 
 Pure: facts in, a verdict out. Invariant: it has passed only if every gate has, and a missing fact fails its gate.
 """
@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
-LIMIT_S = 300.0
-"""So long after the last injection everything must be whole."""
+LIMIT_S, PATIENCE_S = 30.0, 300.0
+"""So long after the last injection everything must be whole; and so long is waited for that before it is judged."""
+MOST_FAILED = 0.1
+"""A share of blasts: with more that could not be carried out it was no Kong."""
+LEAST_LOAD = 0.5
+"""A share of the asked rate: with less of it, it was no load."""
 METRICS = (
     "kernel_restarts",
     "snapshots_rotated",
@@ -26,8 +30,10 @@ def judge(facts: Facts, *, limit_s: float = LIMIT_S) -> dict[str, Any]:
     """{passed, gates, said, healed_s, metrics}.
 
     The facts: `down` (names that do not run), `log_ok`, `acknowledged`, `delivered`, `lost`, `duplicates`,
-    `last_injection_at` and `whole_at` (Unix seconds; `whole_at` is null while something is down), `open_incidents` and
-    `records_left` (ids), and the METRICS. Without a load `acknowledged` is 0, and nothing can be lost."""
+    `last_injection_at` and `whole_at` (Unix seconds; `whole_at` is null while something is down), what is left:
+    `open_incidents`, `paused` (kernels), `records_left` (faults), `stage_left`, `processes_left`; `blasts` (how many),
+    `blasts_made`, `blasts_failed` (in words); `load_asked_per_s`, `load_per_s` (acknowledged by seconds),
+    `load_stood_still_s`, and the METRICS. Without a load `acknowledged` is 0, and nothing can be lost."""
     healed_s = _healed_s(facts)
     found = {name: gate(facts, healed_s, limit_s) for name, gate in _GATES.items()}
     return {
@@ -76,21 +82,49 @@ def _limits_met(facts: Facts, healed_s: float | None, limit_s: float) -> Said:
 
 
 def _nothing_left(facts: Facts, healed_s: float | None, limit_s: float) -> Said:
-    incidents, records = facts.get("open_incidents"), facts.get("records_left")
-    if incidents is None or records is None:
-        return False, "what is left was not looked at"
-    left = ([f"incidents {_listed(incidents)}"] if incidents else []) + (
-        [f"faults {_listed(records)}"] if records else []
-    )
-    return not left, f"left over: {'; '.join(left)}" if left else "no fault and no incident is left"
+    found = {word: facts.get(name) for name, word in _LEFT.items()}
+    if missing := [word for word, names in found.items() if names is None]:
+        return False, f"not looked at: {', '.join(missing)}"
+    left = [f"{word} {_listed(names)}" for word, names in found.items() if names]
+    return not left, f"left over: {'; '.join(left)}" if left else "no fault, no incident, nobody paused or on stage"
 
 
+def _blasts_made(facts: Facts, healed_s: float | None, limit_s: float) -> Said:
+    count, made, failed = facts.get("blasts"), facts.get("blasts_made"), facts.get("blasts_failed")
+    if not _is_number(count) or not _is_number(made) or failed is None:
+        return False, "the blasts were not counted"
+    said = f"{made} of {count} blasts were made" + (f"; not made: {_listed(failed)}" if failed else "")
+    return bool(count) and made >= count * (1 - MOST_FAILED), said
+
+
+def _load_ran(facts: Facts, healed_s: float | None, limit_s: float) -> Said:
+    if facts.get("acknowledged") == 0 and not facts.get("load_asked_per_s"):
+        return True, "there was no load"
+    asked, achieved = facts.get("load_asked_per_s"), facts.get("load_per_s")
+    if not _is_number(asked) or not _is_number(achieved):
+        return False, "the load was not measured"
+    up, still = facts.get("load_per_s_while_up"), facts.get("load_stood_still_s")
+    said = f"{achieved:g} messages a second of {asked:g}"
+    said += f", {up:g} while all was up" if _is_number(up) else ""
+    said += f"; it stood still for {still:g} s" if still else ""
+    return achieved >= asked * LEAST_LOAD, said
+
+
+_LEFT = {
+    "open_incidents": "incidents",
+    "paused": "paused kernels",
+    "records_left": "faults",
+    "stage_left": "on stage",
+    "processes_left": "processes",
+}
 _GATES: Mapping[str, Callable[[Facts, float | None, float], Said]] = {
     "kernels_up": _kernels_up,
     "log_verified": _log_verified,
     "nothing_lost": _nothing_lost,
     "limits_met": _limits_met,
     "nothing_left": _nothing_left,
+    "blasts_made": _blasts_made,
+    "load_ran": _load_ran,
 }
 GATES = tuple(_GATES)
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from grace_actors.console.client import Client
 from grace_actors.console.drill_cover import leash_lines
-from grace_actors.console.drill_run import KERNEL
+from grace_actors.console.drill_run import ask_runner
 from grace_actors.console.errors import ExitCode, UsageError, nearest
 from grace_actors.console.lines import ago, compact, given, heading, mappings, sign, table
 from grace_actors.console.out import Out
-from grace_actors.console.records import Action, ask, by_id, perform, show, user
+from grace_actors.console.records import Action, by_id, perform, show, user
 from grace_actors.console.table import Arg, Args, Kind, Many, Option, Takes, Verb
 
 if TYPE_CHECKING:
@@ -28,35 +28,34 @@ PRESENT = frozenset({"prepared", "injected", "undo_failed"})
 
 def chaos(client: Client, args: Args, out: Out) -> ExitCode:
     """Hold drills on the leash or let them go, show what is injected, undo it."""
-    if args["action"] == "leash" and args["id"] not in LEASH:
-        word = args["id"]
-        told = f"{word!r} is neither on nor off" if word else "on or off?"
-        raise UsageError(f"chaos leash: {told}", allowed=LEASH, near=nearest(word or "", LEASH))
+    word = args["id"]
+    if args["action"] == "leash" and word is not None and word not in LEASH:
+        raise UsageError(f"chaos leash: {word!r} is neither on nor off", allowed=LEASH, near=nearest(word, LEASH))
     return perform("chaos", ACTIONS, client, args, out, lister="faults")
 
 
 def _status(client: Client, args: Args, out: Out) -> ExitCode:
-    plan, found = ask(client, KERNEL, "schedule"), _present(client)
+    plan, found = ask_runner(client, "schedule"), _present(client)
     value = {key: plan.get(key) for key in ("leashed", "running", "withheld")} | {"records": found}
     return show(out, value, lambda: status_view(value, width=out.console.width, now=time.time()))
 
 
 def _faults(client: Client, args: Args, out: Out) -> ExitCode:
-    value = {"records": mappings(ask(client, KERNEL, "faults").get("records")) if args["all"] else _present(client)}
+    value = {"records": mappings(ask_runner(client, "faults").get("records")) if args["all"] else _present(client)}
     return show(out, value, lambda: faults_view(value["records"], width=out.console.width, now=time.time()))
 
 
 def _present(client: Client) -> list[Mapping[str, Any]]:
-    found = mappings(ask(client, KERNEL, "faults").get("records"))
+    found = mappings(ask_runner(client, "faults").get("records"))
     return [each for each in found if each.get("state") in PRESENT]
 
 
 def _undo(client: Client, args: Args, out: Out) -> ExitCode:
     def known() -> list[str]:
-        return [str(each.get("id")) for each in mappings(ask(client, KERNEL, "faults").get("records"))]
+        return [str(each.get("id")) for each in mappings(ask_runner(client, "faults").get("records"))]
 
     def call(id: str) -> Any:
-        return ask(client, KERNEL, "undo", {"record": id})
+        return ask_runner(client, "undo", {"record": id})
 
     value = by_id(args["id"], call, known, "record", hint="see: chaos faults --all")
     ok = value.get("ok") is not False
@@ -70,8 +69,11 @@ def _message(value: Mapping[str, Any]) -> str:
 
 
 def _leash(client: Client, args: Args, out: Out) -> ExitCode:
-    value = ask(client, KERNEL, "leash", {"on": LEASH[args["id"]], "by": user()})
-    return show(out, value, lambda: leash_lines(value | ask(client, KERNEL, "schedule") | value))
+    if args["id"] is None:
+        plan = ask_runner(client, "schedule")
+        return show(out, {"leashed": plan.get("leashed")}, lambda: leash_lines(plan))
+    value = ask_runner(client, "leash", {"on": LEASH[args["id"]], "by": user()})
+    return show(out, value, lambda: leash_lines(value | ask_runner(client, "schedule") | value))
 
 
 # ---- for people -----------------------------------------------------------------------------------------------------
@@ -110,7 +112,7 @@ def _row(each: Mapping[str, Any], now: float) -> tuple[Any, ...]:
 
 ACTIONS: Mapping[str, Action] = {
     "status": Action(run=_status, id=False),
-    "leash": Action(run=_leash),
+    "leash": Action(run=_leash, id=None),
     "faults": Action(run=_faults, id=False, options=("all",)),
     "undo": Action(run=_undo),
 }
@@ -120,7 +122,8 @@ VERBS = (
         summary="hold drills on the leash or let them go, see what is injected, undo it",
         help=(
             "On the leash no drill starts by itself; a drill that a person runs always may. `chaos leash off` lets the "
-            "policy micro_chaos start small ones within its windows, `chaos leash on` holds them back again. "
+            "policy micro_chaos start small ones within its windows, `chaos leash on` holds them back again, "
+            "`chaos leash` tells which of the two it is. "
             "`chaos status` tells the leash and what is injected now; `chaos faults` lists the records of what is "
             "injected, --all also of what was undone; `chaos undo RECORD` undoes one at once. What could not be undone "
             "is told as undo_failed, and tried again at each start."

@@ -9,6 +9,7 @@ import sys
 
 from grace_actors.console.errors import UsageError
 from grace_actors.console.out import Out
+from grace_actors.console.text import wrapped
 
 
 def confirm(question: str, out: Out, *, otherwise: str = "nothing was done") -> None:
@@ -16,7 +17,7 @@ def confirm(question: str, out: Out, *, otherwise: str = "nothing was done") -> 
     if not can_ask(out):
         raise UsageError(f"nobody can be asked: {question}", hint="say so with --yes")
     try:
-        answer = input(f"{question} [y/N] ")
+        answer = input(f"{wrapped(f'{question} [y/N]', out.console.width - 1)} ")
     except EOFError:
         answer = ""
     if answer.strip().lower() not in ("y", "yes"):

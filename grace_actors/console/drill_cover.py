@@ -71,11 +71,12 @@ def schedule_view(value: Mapping[str, Any], *, width: int, now: float) -> Iterat
         gap = f", at least {duration(value['min_gap_s'])} apart" if is_number(value.get("min_gap_s")) else ""
         yield line("plan", f"one every {duration(value['every_s'])}{window}{gap}")
     next_in = value.get("next_in_s")
-    yield line("next", f"in {duration(next_in)}" if is_number(next_in) else "none is planned")
+    if value.get("leashed") is False:
+        yield line("next", f"in {duration(next_in)}" if is_number(next_in) else "none is planned")
     recent = mappings(value.get("recent"))
-    yield heading("recent")
+    yield heading("what was planned lately")
     if not recent:
-        yield Text("  nothing yet")
+        yield Text("  nothing since chaos_runner started")
         return
     rows = [(clock(each.get("at")), compact(each.get("type")), _data(each.get("data"))) for each in recent]
     yield table(("when", "what", ""), rows, width=width)
@@ -88,9 +89,17 @@ def leash_lines(value: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield line("leash", held if is_on else "off: drills start by themselves. Hold them: chaos leash on")
     running = value.get("running")
     yield line("running", f"{compact(running)}  (drill follow, drill halt)" if running else "no drill")
-    if value.get("withheld"):
+    if value.get("withheld") and not (is_on and value["withheld"] == "leashed"):  # which the first line says
         yield line("withheld", compact(value["withheld"]), style="yellow")
 
 
 def _data(value: Any) -> str:
-    return compact(value) if value not in (None, {}, []) else ""
+    """What an event of the plan says, without whose it is."""
+    if not isinstance(value, Mapping):
+        return ""
+    told = {key: each for key, each in value.items() if key != "supervisor"}
+    words = {"in_s": "in", "every_s": "every"}
+    return ", ".join(
+        f"{words[key]} {duration(each)}" if key in words and is_number(each) else compact({key: each})
+        for key, each in told.items()
+    )

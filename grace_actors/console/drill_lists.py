@@ -6,7 +6,7 @@ and an id is always whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from grace_actors.console.drill_view import GATES, title_of, verdict
@@ -23,7 +23,7 @@ from grace_actors.console.lines import (
     sign,
     table,
 )
-from grace_actors.console.words import duration, one_line
+from grace_actors.console.words import duration, one_line, took
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -33,8 +33,10 @@ _NARROW = ("runs", "category", "healed", "noticed", "weight")
 """Columns of the list that go first when it is narrow."""
 
 
-def list_view(found: list[Mapping[str, Any]], *, width: int, now: float) -> Iterator[RenderableType]:
-    """One line a drill, then how they stand."""
+def list_view(
+    found: list[Mapping[str, Any]], problems: Sequence[str] = (), *, width: int, now: float
+) -> Iterator[RenderableType]:
+    """One line a drill, then how they stand, and what is wrong with files that are left out."""
     from rich.text import Text
 
     if not found:
@@ -50,6 +52,8 @@ def list_view(found: list[Mapping[str, Any]], *, width: int, now: float) -> Iter
     }
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     yield Text(f"{len(found)} drills: {told or 'none judged'}. Run one: drill run {_next(found)}", style="dim")
+    for problem in problems:
+        yield Text(f"✖ left out: {one_line(problem)}", style="red")
 
 
 def _next(found: list[Mapping[str, Any]]) -> Any:
@@ -63,14 +67,14 @@ def _row(each: Mapping[str, Any], now: float) -> tuple[Any, ...]:
     if not each.get("last_run") and not each.get("due"):
         when = "-"
     weight = f"{each['weight']:.1f}" if is_number(each.get("weight")) else "-"
-    took = duration(each.get("detect_s")), duration(each.get("heal_s"))
+    times = took(each.get("detect_s")), took(each.get("heal_s"))
     return (
         each.get("id"),
         result(each),
         when,
         weight,
         compact(each.get("category")),
-        *took,
+        *times,
         _runs(each),
         title_of(each),
     )
@@ -125,7 +129,8 @@ def _expected(expect: Mapping[str, Any], radius: list[Any]) -> Iterator[Renderab
     trigger = part(expect, "trigger")
     about = f" of {compact(trigger['subject'])}" if trigger.get("subject") else ""
     where = f", {given(trigger['where'])}" if trigger.get("where") else ""
-    yield line("trigger", f"{compact(trigger.get('type'))}{about}{where} within {_limit(expect.get('detect_within'))}")
+    within = _limit(expect.get("detect_within"))
+    yield line("trigger", f"{compact(trigger.get('type'))}{about}{where} within {within}", full=True)
     playbook = expect.get("playbook")
     told = {"restart": "the restart by its supervisor", "none": "none has to run", None: "-"}.get(playbook)
     yield line("playbook", told or f"{compact(playbook)} runs and succeeds")
@@ -133,7 +138,8 @@ def _expected(expect: Mapping[str, Any], radius: list[Any]) -> Iterator[Renderab
     yield line("work order", f"at least {orders}" if is_number(orders) and orders else "none is made")
     yield line("limits", f"healed within {_limit(expect.get('heal_within'))}, and all steady again")
     if radius:
-        yield line("radius", f"incidents of {', '.join(map(compact, radius))} belong to it; any other ends it")
+        whose = f"incidents of {', '.join(map(compact, radius))} belong to it; any other ends it"
+        yield line("radius", "every incident belongs to it" if "*" in radius else whose, full=True)
 
 
 def _limit(value: Any) -> str:
@@ -142,9 +148,29 @@ def _limit(value: Any) -> str:
 
 def _activity(each: Mapping[str, Any]) -> str:
     provider = part(each, "provider")
-    arguments = given(provider.get("arguments"))
-    wanted = f", wanted: {compact(each['tolerance'])}" if each.get("tolerance") is not None else ""
+    arguments = given({key: _plain(value) for key, value in part(provider, "arguments").items()})
+    wanted = f", wanted: {_wanted(each['tolerance'])}" if each.get("tolerance") is not None else ""
     return f"{compact(provider.get('func'))} {arguments}".rstrip() + f"{wanted}  ({compact(each.get('name'))})"
+
+
+def _plain(value: Any) -> Any:
+    """A list of words as a person reads it."""
+    is_words = isinstance(value, list) and value and not any(isinstance(item, Mapping | list) for item in value)
+    return ",".join(map(compact, value)) if is_words else value
+
+
+def _wanted(tolerance: Any) -> str:
+    """What a probe's value must be."""
+    if isinstance(tolerance, Mapping):
+        if tolerance.get("type") == "regex":
+            return f"a text like {compact(tolerance.get('pattern'))}"
+        tolerance = items(tolerance.get("range"))
+    if not isinstance(tolerance, list):
+        return compact(tolerance)
+    if len(tolerance) == 2 and all(map(is_number, tolerance)):
+        least, most = map(compact, tolerance)
+        return least if least == most else f"{least} to {most}"
+    return " or ".join(map(compact, tolerance))
 
 
 def _history(found: list[Mapping[str, Any]], width: int, now: float) -> Iterator[RenderableType]:
@@ -159,8 +185,8 @@ def _history(found: list[Mapping[str, Any]], width: int, now: float) -> Iterator
             sign(verdict(each)),
             ago(each.get("at"), now),
             gates_told(each),
-            duration(each.get("detect_s")),
-            duration(each.get("heal_s")),
+            took(each.get("detect_s")),
+            took(each.get("heal_s")),
             each.get("reason") or "",
         )
         for each in found

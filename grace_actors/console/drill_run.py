@@ -12,55 +12,78 @@ from typing import Any
 
 from grace_actors.console.client import Client
 from grace_actors.console.drill_view import OVER, changes, gates_of, run_view
-from grace_actors.console.errors import ExitCode, NotRunning, Unknown, UsageError, exit_code
-from grace_actors.console.lines import mappings, part
+from grace_actors.console.errors import ExitCode, NotRunning, RemoteFailed, Unknown, UsageError, exit_code
+from grace_actors.console.lines import compact, items, mappings, part
 from grace_actors.console.names import pick
 from grace_actors.console.out import Out
 from grace_actors.console.polling import looks
 from grace_actors.console.records import ask, user
 from grace_actors.console.table import Args
-from grace_actors.console.words import duration
 from grace_actors.errors import GraceError
 
 KERNEL = "chaos_runner"
 ASK_S = 5.0
 """A look that takes longer is tried again: whoever answers may be the target of the drill."""
-MARGIN_S = 0.1
 OTHER_LINES = 18
 """Lines of a run that are no activities: they must fit on the screen too."""
 KEYS = ("id", "passed", "gates", "detect_s", "heal_s", "journal")
+SHOWN_PROBLEMS = 3
+NO_RUNNER = (
+    f"add it to the tree, beside self_healing and coding_agent: {{id: {KERNEL}, "
+    "kernel: grace_actors.kernels.chaos_runner:ChaosRunner}"
+)
+
+
+def ask_runner(client: Client, verb: str, args: Mapping[str, Any] | None = None) -> Any:
+    """The answer of chaos_runner. Raises Unknown where the tree has none, and what `Client.call` raises."""
+    try:
+        return ask(client, KERNEL, verb, args)
+    except RemoteFailed as error:
+        if error.code == "not_found" and f"called {KERNEL!r}" in error.message:
+            raise Unknown(f"this tree has no {KERNEL}, which runs drills and keeps faults", hint=NO_RUNNER) from None
+        raise
+
+
+def read_files(client: Client) -> list[str]:
+    """Have the files of the cards read anew, so that one written just now is there; what is wrong with those that are
+    left out. Raises what `ask_runner` raises."""
+    return [compact(problem) for problem in items(ask_runner(client, "read_drills").get("problems"))]
 
 
 def drill_rows(client: Client) -> list[Mapping[str, Any]]:
-    """Every drill with how it stands. Raises what `Client.call` raises."""
-    return mappings(ask(client, KERNEL, "drills").get("drills"))
+    """Every drill with how it stands. Raises what `ask_runner` raises."""
+    return mappings(ask_runner(client, "drills").get("drills"))
 
 
 def known_drills(client: Client) -> list[str]:
-    """The ids of all drills. Raises what `Client.call` raises."""
+    """The ids of all drills. Raises what `ask_runner` raises."""
     return [str(row.get("id")) for row in drill_rows(client)]
 
 
-def meant(word: str, known: Sequence[str]) -> str:
-    """The id that a word or prefix stands for, in capitals or not. Raises UsageError or Unknown."""
+def meant(word: str, known: Sequence[str], problems: Sequence[str] = ()) -> str:
+    """The id that a word or prefix stands for, in capitals or not. Raises UsageError, or Unknown, which tells what is
+    wrong with the files that are left out: it may be in one of them."""
     is_typed_so = any(id.startswith(word) for id in known)
-    return pick(word if is_typed_so else word.upper(), known, "drill", unknown=Unknown)
+    try:
+        return pick(word if is_typed_so else word.upper(), known, "drill", unknown=Unknown)
+    except Unknown as error:
+        if problems:
+            error.hint = f"left out: {'; '.join(problems[:SHOWN_PROBLEMS])}"
+        raise
 
 
 def run_drills(client: Client, args: Args, out: Out) -> ExitCode:
     """Run each drill that is named, each so many times, one after the other."""
     if args["times"] == 0:
         raise UsageError("drill run --times 0", allowed=["whole numbers from 1"])
-    known = known_drills(client)
-    chosen = [meant(word, known) for word in args["id"]]
+    problems, known = read_files(client), known_drills(client)
+    chosen = [meant(word, known, problems) for word in args["id"]]
     ids = [id for id in dict.fromkeys(chosen) for _ in range(args["times"] or 1)]
     answers: list[dict[str, Any]] = []
     code = ExitCode.OK
-    for number, id in enumerate(ids):
+    for id in ids:
         try:
-            if number:
-                _wait(client, id, out)
-            run = ask(client, KERNEL, "run_drill", {"id": id, "by": user()})
+            run = ask_runner(client, "run_drill", {"id": id, "by": user()})
             found = follow(client, str(run["run"]), out)
         except NotRunning:
             raise
@@ -86,17 +109,6 @@ def _sum_up(answers: Sequence[Mapping[str, Any]], ids: Sequence[str], out: Out) 
         out.say(f"\n{passed} of {len(ids)} passed")
 
 
-def _wait(client: Client, id: str, out: Out) -> None:
-    """As long as the drill says that it must be waited before it may run again."""
-    row: Mapping[str, Any] = next((row for row in drill_rows(client) if row.get("id") == id), {})
-    left = row.get("waits_s")
-    if not isinstance(left, int | float) or left <= 0:
-        return
-    if not out.json:
-        out.say(f"\n{id} rests for another {duration(left)}: what repairs it may not do so again before")
-    time.sleep(left + MARGIN_S)
-
-
 def as_answer(run: Mapping[str, Any]) -> dict[str, Any]:
     """A judged run as `drill run --json` prints it."""
     found = {key: run.get(key) for key in KEYS}
@@ -112,6 +124,26 @@ def status_of(run: Mapping[str, Any]) -> ExitCode:
 # ---- watching -------------------------------------------------------------------------------------------------------
 
 
+def run_meant(client: Client, word: str) -> str:
+    """The run that a word stands for: none for the newest, a run, or a drill for its newest run. Raises Unknown."""
+    try:
+        return str(ask_runner(client, "drill_run", {"run": word} if word else {}).get("run"))
+    except RemoteFailed as error:
+        if error.code != "not_found":
+            raise
+        if not word:
+            raise Unknown("no drill was run yet", hint="begin one: drill run ID") from None
+    known = known_drills(client)
+    if not any(id.startswith((word, word.upper())) for id in known):
+        hint = "a run is named by `drill show ID`; without a name the newest is followed"
+        raise Unknown(f"there is no run or drill {word!r:.80}", hint=hint)
+    id = meant(word, known)
+    history = mappings(ask_runner(client, "drill", {"id": id}).get("history"))
+    if not history:
+        raise Unknown(f"{id} was never run", hint=f"begin it: drill run {id}")
+    return str(history[0].get("run"))
+
+
 def follow(client: Client, run: str, out: Out) -> Mapping[str, Any]:
     """Show the run as it goes, until it is judged; the judged run. Raises Interrupted when nobody knows how it goes."""
     seen = _looks(client, run)
@@ -120,7 +152,8 @@ def follow(client: Client, run: str, out: Out) -> Mapping[str, Any]:
             return _last(seen)
         return _live(seen, out) if out.live else _plain(seen, out)
     except KeyboardInterrupt:
-        print(f"\n{run} goes on. Watch it: drill follow {run}   Stop it: drill halt", file=out.stderr, flush=True)
+        told = f"\n{run} goes on\n  watch it: drill follow {run}\n  stop it: drill halt"
+        print(told, file=out.stderr, flush=True)
         raise
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from grace_actors.console.lines import compact, heading, is_number, mappings, part, sign
-from grace_actors.console.words import duration, one_line
+from grace_actors.console.words import duration, one_line, took
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 GATES = ("trigger", "playbook", "work_order", "slo")
 KONG = "KONG"
 """What stands in place of a drill's id in a run of Chaos Kong."""
+NEXT = "a gate that fails is an incident: why chaos_runner"
 OVER = frozenset({"completed", "aborted", "interrupted", "failed"})
 _NAME_CHARS = 34
 _BAR_CHARS = 60
@@ -101,7 +102,7 @@ def _lines(found: list[Mapping[str, Any]], names: int) -> Iterator[Text]:
         line = _text(f"  {one_line(str(each.get('what'))):<9}", "dim")
         line.append(f"{one_line(str(each.get('name'))):<{min(names, _NAME_CHARS)}.{_NAME_CHARS}}  ", style="not dim")
         line.append(_padded(state, 10))
-        line.append(f"{duration(each.get('seconds')) if state != 'waiting' else '':>5}  ", style="not dim")
+        line.append(f"{took(each.get('seconds')) if state != 'waiting' else '':>5}  ", style="not dim")
         yield line.append(one_line(str(each.get("message") or "")), style="not dim")
 
 
@@ -137,10 +138,10 @@ def time_line(run: Run, width: int) -> Iterator[Text]:
     at = chars if heal is None else min(round(chars * detect / whole), chars - 1)
     bar = Text("  ", no_wrap=True, overflow="ellipsis").append("▼", style="red").append("━" * at, style="red")
     bar.append("◆", style="yellow")
-    told = f"  ▼ fault   ◆ noticed after {duration(detect)}"
+    told = f"  ▼ fault   ◆ noticed after {took(detect)}"
     if heal is not None:
         bar.append("━" * (chars - at), style="yellow").append("●", style="green")
-        told += f"   ● healed after {duration(heal)}"
+        told += f"   ● healed after {took(heal)}"
     yield heading("time line")
     yield bar
     yield _text(told, "dim")
@@ -155,14 +156,14 @@ def ending(run: Run) -> Iterator[Text]:
         yield Text(f"  {', '.join(f'{_words(key)} {compact(value)}' for key, value in facts.items())}", style="dim")
     if run.get("journal"):
         yield Text(f"  journal {one_line(str(run['journal']))}", style="dim", overflow="fold")
+    if run.get("status") == "completed" and run.get("passed") is False:
+        yield Text(f"  {NEXT}", style="dim")
 
 
 def _why(run: Run) -> str:
     if run.get("passed") is True:
-        took = (("noticed", run.get("detect_s")), ("healed", run.get("heal_s")))
-        return (
-            ", ".join(f"{what} after {duration(took_s)}" for what, took_s in took if is_number(took_s)) or "all gates"
-        )
+        times = (("noticed", run.get("detect_s")), ("healed", run.get("heal_s")))
+        return ", ".join(f"{what} after {took(time_s)}" for what, time_s in times if is_number(time_s)) or "all gates"
     if run.get("reason"):
         return one_line(str(run["reason"]))
     missed = [_words(gate) for gate in gates_of(run) if gate_state(run, gate) != "passed"]
@@ -195,22 +196,24 @@ def changes(before: Run, now: Run) -> Iterator[str]:
     if not before:
         run, by = one_line(str(now.get("run"))), one_line(str(now.get("by")))
         yield f"{one_line(str(now.get('id')))} {title_of(now)}: {run} started by {by}"
-    if now.get("phase") != before.get("phase") and not _is_over(now):
-        yield f"  {phase_of(now)}"
     states = [each.get("state") for each in mappings(before.get("activities"))]
     for number, each in enumerate(mappings(now.get("activities"))):
         state = str(each.get("state"))
         if state not in ("waiting", "running", states[number] if number < len(states) else None):
             message = f": {one_line(str(each['message']))}" if each.get("message") else ""
-            took = f" ({duration(each['seconds'])})" if is_number(each.get("seconds")) else ""
-            yield f"  {one_line(str(each.get('what')))} {one_line(str(each.get('name')))} {state}{took}{message}"
+            time = f" ({took(each['seconds'])})" if is_number(each.get("seconds")) else ""
+            yield f"  {one_line(str(each.get('what')))} {one_line(str(each.get('name')))} {state}{time}{message}"
     for gate in gates_of(now):
         value = part(now, "gates").get(gate)
         if isinstance(value, bool) and value is not part(before, "gates").get(gate):
             said = part(now, "said").get(gate)
             told = f": {one_line(str(said))}" if said else ""
             yield f"  gate {_words(gate)} {gate_state(now, gate)}{told}"
+    if now.get("phase") != before.get("phase") and not _is_over(now):
+        yield f"  {phase_of(now)}"  # behind what was done before it
     if _is_over(now) and not _is_over(before):
         yield f"{one_line(str(now.get('id')))} {verdict(now)}: {_why(now)}"
         if now.get("journal"):
             yield f"  journal {one_line(str(now['journal']))}"
+        if now.get("status") == "completed" and now.get("passed") is False:
+            yield f"  {NEXT}"

@@ -13,21 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 from grace_actors.console.client import Client
 from grace_actors.console.drill_cover import coverage_view, schedule_view
+from grace_actors.console.drill_files import validate_cards
 from grace_actors.console.drill_lists import card_view, list_view
 from grace_actors.console.drill_run import (
-    KERNEL,
     as_answer,
+    ask_runner,
     drill_rows,
     follow,
     known_drills,
     meant,
+    read_files,
     run_drills,
+    run_meant,
     status_of,
 )
 from grace_actors.console.errors import ExitCode, UsageError
 from grace_actors.console.lines import compact, items, mappings, sign
 from grace_actors.console.out import Out
-from grace_actors.console.records import Action, ask, perform, show, user
+from grace_actors.console.records import Action, perform, show, user
 from grace_actors.console.saving import save
 from grace_actors.console.table import Arg, Args, Kind, Many, Option, Takes, Verb
 from grace_actors.console.words import one_line
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 
 REPORT_FILE = "drill-report.html"
 REPORT_RUNS = 50
-_SEVERAL = ("run",)
+_SEVERAL = ("run", "validate")
 """Actions that take more than one id."""
 
 
@@ -50,41 +53,44 @@ def drill(client: Client, args: Args, out: Out) -> ExitCode:
 
 
 def _list(client: Client, args: Args, out: Out) -> ExitCode:
-    found = drill_rows(client)
-    return show(out, found, lambda: list_view(found, width=out.console.width, now=time.time()))
+    problems, found = read_files(client), drill_rows(client)
+    if out.json:
+        for problem in problems:
+            print(f"grace: left out: {problem}", file=out.stderr)
+    return show(out, found, lambda: list_view(found, problems, width=out.console.width, now=time.time()))
 
 
 def _show(client: Client, args: Args, out: Out) -> ExitCode:
-    value = ask(client, KERNEL, "drill", {"id": meant(args["id"][0], known_drills(client))})
+    problems, known = read_files(client), known_drills(client)
+    value = ask_runner(client, "drill", {"id": meant(args["id"][0], known, problems)})
     return show(out, value, lambda: card_view(value, width=out.console.width, now=time.time()))
 
 
 def _follow(client: Client, args: Args, out: Out) -> ExitCode:
-    run = args["id"][0] if args["id"] else ask(client, KERNEL, "drill_run").get("run")
-    found = follow(client, str(run), out)
+    found = follow(client, run_meant(client, args["id"][0] if args["id"] else ""), out)
     if out.json:
         out.value(as_answer(found))
     return status_of(found)
 
 
 def _halt(client: Client, args: Args, out: Out) -> ExitCode:
-    value = ask(client, KERNEL, "halt", {"by": user()})
+    value = ask_runner(client, "halt", {"by": user()})
     show(out, value, lambda: halted_view(value))
     return ExitCode.FAILED if items(value.get("failed")) else ExitCode.OK
 
 
 def _coverage(client: Client, args: Args, out: Out) -> ExitCode:
-    value = ask(client, KERNEL, "coverage")
+    value = ask_runner(client, "coverage")
     return show(out, value, lambda: coverage_view(value, width=out.console.width, now=time.time()))
 
 
 def _schedule(client: Client, args: Args, out: Out) -> ExitCode:
-    value = ask(client, KERNEL, "schedule")
+    value = ask_runner(client, "schedule")
     return show(out, value, lambda: schedule_view(value, width=out.console.width, now=time.time()))
 
 
 def _report(client: Client, args: Args, out: Out) -> ExitCode:
-    value = ask(client, KERNEL, "report", {"limit": REPORT_RUNS if args["limit"] is None else args["limit"]})
+    value = ask_runner(client, "report", {"limit": REPORT_RUNS if args["limit"] is None else args["limit"]})
     if out.json:
         out.value(value)
         if args["out"] in (None, "-"):
@@ -130,6 +136,7 @@ ACTIONS: Mapping[str, Action] = {
     "coverage": Action(run=_coverage, id=False),
     "schedule": Action(run=_schedule, id=False),
     "report": Action(run=_report, id=False, options=("out", "limit")),
+    "validate": Action(run=validate_cards),
 }
 VERBS = (
     Verb(
@@ -142,7 +149,8 @@ VERBS = (
             "1 if not, 5 if it is refused. Ctrl-C ends the watching, the drill goes on: `drill follow` watches it "
             "again, `drill halt` ends it and undoes what it injected. `drill coverage` tells what was never or long "
             "not drilled, `drill schedule` when drills start by themselves. `drill report` writes a page with a time "
-            "line of each run. With --json a drill of the list has `id`, `title`, `weight`, `last_run`, `passed` and "
+            "line of each run. `drill validate PATH ...` tells every mistake in files of cards, and needs no instance. "
+            "With --json a drill of the list has `id`, `title`, `weight`, `last_run`, `passed` and "
             "more; `run` and `follow` print `id`, `passed`, `gates`, `detect_s`, `heal_s` and `journal`, for several "
             "runs a list of these; `report` prints its data, and writes the page only to a FILE that is named. Times "
             "are Unix seconds."
@@ -155,9 +163,10 @@ VERBS = (
             Arg(
                 name="id",
                 takes=Takes.DRILL,
-                help="the drill, for `show` and `run` (several); a unique prefix will do; for `follow` a run",
+                help="the drill, for `show` and `run` (several), a unique prefix will do; for `follow` a drill or a "
+                "run, for `validate` files or folders",
                 many=Many.ANY,
-                after=("show", *_SEVERAL),
+                after=("show", "run"),
             ),
         ),
         options=(

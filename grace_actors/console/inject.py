@@ -6,7 +6,8 @@ Invariant: every parameter reaches the instance explicitly, with its default whe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chaos.faults.table import FAMILIES, FAULTS, INJECTABLE, PARDON, Fault, Parameter
@@ -24,11 +25,18 @@ ENDING = frozenset({"kill", "term", "crash", "exit", "corrupt"})
 def inject(client: Client, args: Args, out: Out) -> ExitCode:
     """Check the fault and its parameters here, then have it caused."""
     fault = INJECTABLE[pick(args["fault"], list(INJECTABLE), "fault")]
-    params = read_parameters(fault, args["parameter"])
+    word, words = args["target"], list(args["parameter"])
+    if word is not None and "=" in word:  # no name has that: it is the first parameter
+        word, words = None, [word, *words]
+    if word is None and fault.whole is None:
+        raise UsageError(
+            f"inject {fault.name}: missing: TARGET", hint=f"inject {fault.name} NAME; `tree` shows the names"
+        )
+    params = read_parameters(fault, words)
     if fault.whole is None:
-        target = complete_name(client, args["target"])
+        target = complete_name(client, word)
     else:
-        target = pick(args["target"], [fault.whole], f"target of {fault.name}")
+        target = pick(word or fault.whole, [fault.whole], f"target of {fault.name}")
     before = look(client, target) if fault.name in ENDING else None
     value = client.call("inject", {"fault": fault.name, "target": target, "params": params})
     became = aftermath(client, target, before)
@@ -38,10 +46,25 @@ def inject(client: Client, args: Args, out: Out) -> ExitCode:
         if fault is PARDON:
             out.say(f"ended what lasted in {target}")
             return ExitCode.OK
-        told = "".join(f" {key}={item}" for key, item in params.items())
+        told = "".join(f" {key}={shlex.quote(str(item))}" for key, item in params.items())
         place = f" ({value['where']} of {value['file']})" if "where" in value else ""
         out.say(f"injected {fault.name}{told} into {target}{place}" + (f"; {became}" if became else ""))
+        if ends := ending(fault, target, params, value.get("record")):
+            out.say(f"  {ends}")
     return ExitCode.OK
+
+
+def ending(fault: Fault, target: str, params: Mapping[str, Any], record: str | None) -> str:
+    """When a fault that lasts is over, and how to end it before; empty for one that is over already."""
+    seconds = params.get("seconds")
+    if seconds is None and fault.name != "flood":
+        return ""
+    when = f"it ends by itself after {seconds:g} s" if seconds else "it ends when all requests are sent"
+    if fault.name == "block":  # its process hears nothing
+        return when
+    if record:
+        return f"{when}; now: chaos undo {record}"
+    return f"{when}; now: inject {PARDON.name} {target}" if fault.where == "actor" else when
 
 
 def read_parameters(fault: Fault, words: Sequence[str]) -> dict[str, Any]:
@@ -95,7 +118,7 @@ def _help() -> str:
 
 
 def _about(fault: Fault) -> list[str]:
-    whole = f"; TARGET is: {fault.whole}" if fault.whole else ""
+    whole = f"; TARGET is {fault.whole}, and need not be said" if fault.whole else ""
     shown = [f"{p.name}={'...' if p.default is None else p.default}" for p in fault.parameters]
     width = max((len(text) for text in shown), default=0)
     lines = [f"              {text:<{width}}  {p.help}" for text, p in zip(shown, fault.parameters, strict=True)]
@@ -121,7 +144,10 @@ VERBS = (
         args=(
             Arg(name="fault", takes=Takes.FAULT, help="what to do to it"),
             Arg(
-                name="target", takes=Takes.TARGET, help="a node of the tree, a unique prefix will do; or host, or home"
+                name="target",
+                takes=Takes.TARGET,
+                help="a node of the tree, a unique prefix will do; none where it is the host or the home",
+                many=Many.OPTIONAL,
             ),
             Arg(name="parameter", takes=Takes.PARAMETER, help="the fault's parameters", many=Many.ANY),
         ),

@@ -10,10 +10,10 @@ from typing import Any
 
 from grace_actors.console.client import Client
 from grace_actors.console.confirm import confirm
-from grace_actors.console.drill_run import KERNEL, follow, status_of
+from grace_actors.console.drill_run import ask_runner, follow, status_of
 from grace_actors.console.errors import ExitCode, UsageError
 from grace_actors.console.out import Out
-from grace_actors.console.records import ask, user
+from grace_actors.console.records import user
 from grace_actors.console.table import Args, Kind, Option, Takes, Verb
 
 DEFAULT_S = 300
@@ -29,7 +29,7 @@ def kong(client: Client, args: Args, out: Out) -> ExitCode:
     if not args["yes"]:
         confirm(question(client, seconds), out)
     wanted: dict[str, Any] = {"seconds": seconds, "seed": args["seed"] or 0, "load": args["load"] or 0}
-    run = ask(client, KERNEL, "kong", {**wanted, "by": user()})
+    run = ask_runner(client, "kong", {**wanted, "by": user()})
     found = follow(client, str(run["run"]), out)
     if out.json:
         out.value(found)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from grace_actors.console.client import Client
 from grace_actors.console.errors import ExitCode
+from grace_actors.console.lines import compact
 from grace_actors.console.out import Out
 from grace_actors.console.parse import readable_file
 from grace_actors.console.table import Arg, Args, Kind, Option, Takes, Verb
@@ -60,7 +61,7 @@ def validate(client: Client, args: Args, out: Out) -> ExitCode:
     except TreeFileError as error:
         if not out.json:
             raise Invalid(f"{path} cannot be used:\n{error}") from None
-        out.value(_verdict(path, [], [_fault(f) for f in error.faults], ()))
+        out.value(_verdict(path, [], [fault_data(f) for f in error.faults], ()))
         return ExitCode.FAILED
     children = list(found.children())
     if out.json:
@@ -77,7 +78,8 @@ def _verdict(path: Path, children: list[str], faults: list[dict[str, Any]], note
     return {"file": str(path), "ok": not faults, "children": children, "faults": faults, "notes": list(notes)}
 
 
-def _fault(fault: FileFault) -> dict[str, Any]:
+def fault_data(fault: FileFault) -> dict[str, Any]:
+    """A mistake with its place, as JSON has it."""
     place = fault.place
     told = {"message": fault.message, "allowed": fault.allowed, "nearest": fault.nearest}
     return {"file": place.file, "line": place.line, "column": place.column, **told}
@@ -127,7 +129,9 @@ def _report(report: Mapping[str, Any]) -> str:
     data = {
         key: value for key, value in report.get("data", {}).items() if key != "supervisor" and value not in ("", [])
     }
-    said = ", ".join(f"{key} {json.dumps(value) if isinstance(value, dict) else value}" for key, value in data.items())
+    said = ", ".join(
+        f"{key} {f'[{_shown(value)}]' if isinstance(value, list) else _shown(value)}" for key, value in data.items()
+    )
     return f"{report.get('type')} {report.get('subject')}" + (f" ({said})" if said else "")
 
 
@@ -136,9 +140,17 @@ def _step(step: Mapping[str, Any]) -> str:
     for key, value in step.items():
         if key == "op":
             continue
-        shown = value.get("id", value) if isinstance(value, dict) else value
-        words.append(", ".join(map(str, shown)) if isinstance(shown, list) else f"{shown}")
+        words.append(f"{_UNITS.get(key, '')}{_shown(value.get('id', value) if isinstance(value, dict) else value)}")
     return " ".join(words)
+
+
+_UNITS = {"times": "times ", "every_s": "every_s "}
+"""Numbers of a step that say nothing without their names."""
+
+
+def _shown(value: Any) -> str:
+    """Plain data without the marks of a program."""
+    return compact(value) if isinstance(value, list | dict | bool) else str(value)
 
 
 def _result(result: Any) -> str:

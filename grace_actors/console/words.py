@@ -52,6 +52,12 @@ def duration(seconds: Any) -> str:
     return f"{int(seconds)}s"
 
 
+def took(seconds: Any) -> str:
+    """A length of time that was measured: below a second to the hundredth, as in 0.03s."""
+    is_short = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds < 1
+    return f"{max(seconds, 0):.2f}s" if is_short else duration(seconds)
+
+
 def one_line(text: str) -> str:
     """Text that cannot break a line or move the cursor."""
     return "".join(char if char.isprintable() else " " for char in text)

@@ -178,7 +178,7 @@ class Faults:
         if self._prepare(record, done):
             starts = [lambda command=command: burners.start(command, record.id) for command in commands]
             says = burners.says_ready(commands[0])
-            words = f"{len(commands)} processes of {record.fault}"
+            words = f"{len(commands)} process{'' if len(commands) == 1 else 'es'} of {record.fault}"
             self._man(record, starts, says, lambda: (words, {"processes": len(commands)}))
 
     def _toxic(self, record: Record, done: OnInjected) -> None:

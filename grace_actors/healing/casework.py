@@ -34,7 +34,7 @@ from playbooks.incidents import messages as m
 from playbooks.incidents.messages import Clock, Command, Event
 from playbooks.incidents.state import record_of
 from playbooks.matching import TriggerEvent
-from playbooks.recognition import Signature
+from playbooks.recognition import Failure, Signature
 
 SAME_INCIDENT_S = 300.0
 """A failure that comes back so soon after a restart healed it is the same incident."""
@@ -98,6 +98,12 @@ class Casework:
             self.folded[f"{seen.failure.kind.value} {seen.event.type:.100}"] += 1
             return "", False
         return self._open(seen, signature), True
+
+    def cleared(self, failure: Failure, seq: int) -> None:
+        """What a trigger had found is no longer so. An event that is read again says nothing of what came after it."""
+        id = self._cases.of_failure(failure.kernel, self._sightings.signature(failure).specific)
+        if id and not 0 < seq <= self._rows[id]["seq"]:
+            self._feed(id, m.Cleared())
 
     def held(self, kernel: str, state: str, cause: str, event: TriggerEvent, specific: str) -> bool:
         """A supervisor keeps a kernel down. It concerns the incident with that hash, else the kernel's last one; False

@@ -109,7 +109,8 @@ class IncidentVerbs(PlaybookVerbs):
         def on_answer(answer: Answer) -> None:
             if answer.ok:
                 told = [*of_node(subject, answer.value), "It has no incident."]
-                self.ctx.answer(request, {"subject": subject, "sentences": told, "incident": None, "next_step": None})
+                look = f"events --subject {subject}" if answer.value.get("last_exit") else None
+                self.ctx.answer(request, {"subject": subject, "sentences": told, "incident": None, "next_step": look})
                 return
             words = (answer.error or {}).get("message", "status is silent")
             error: GraceError = NotFound(f"neither incident nor actor: {words}", hint="see: incident list, tree")

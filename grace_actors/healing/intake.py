@@ -20,10 +20,10 @@ HELD_EVENTS = ("child.awaiting_repair", "child.quarantined", "child.failed")
 UP_EVENTS = ("child.started", "supervisor.started")
 VERIFIED = "kernel.verified"
 FAILURE_EVENTS = ("child.exited", "child.hung", "child.start_failed", "supervisor.gave_up", VERIFIED)
-TRIGGER = "trigger.fired"
+TRIGGER, CLEARED = "trigger.fired", "trigger.cleared"
 REPORTED = "incident.reported"
 """What the report of an actor is to playbooks."""
-TREE_EVENTS = (*FAILURE_EVENTS, *UP_EVENTS, *HELD_EVENTS, TRIGGER)
+TREE_EVENTS = (*FAILURE_EVENTS, *UP_EVENTS, *HELD_EVENTS, TRIGGER, CLEARED)
 GOOD_NEWS = frozenset({"started", "completed", "recovered", "relieved", "restored", "resumed", "passed", "opened"})
 """Events whose type ends so are no failures: what they start runs without an incident."""
 MAX_DETAIL_CHARS = 20_000
@@ -114,6 +114,12 @@ def failure_of(event: TreeEvent, wanted: Collection[str]) -> Seen | None:
 def is_good_news(type: str) -> bool:
     """Whether an event of this type says that something went well, or what healing did."""
     return type.startswith(_OWN) or type.rpartition(".")[2] in GOOD_NEWS
+
+
+def cleared(event: TreeEvent) -> Failure | None:
+    """The failure that a trigger does not find any more."""
+    seen = _of_trigger(event)
+    return seen.failure if seen is not None else None
 
 
 def held(event: TreeEvent) -> Seen:

@@ -52,8 +52,12 @@ class Questions:
             self._evaluate(question)
 
     def forget(self, run: str) -> None:
-        """The run does not wait any more."""
-        self._open.pop(run, None)
+        """The run does not wait any more: nobody is to answer what nobody asks."""
+        question = self._open.pop(run, None)
+        if question is not None and question.approval:
+            why = "it is over: nothing waits for the answer any more"
+            told = {"id": question.approval, "response": "reject", "by": self._ctx.name, "reason": why}
+            self._ctx.after(0.0, lambda: self._ctx.tell(GOVERNANCE, "respond", told))
 
     def heard(self, approval: str) -> None:
         """Something happened to an approval: look at once."""

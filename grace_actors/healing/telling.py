@@ -85,6 +85,7 @@ def of_node(name: str, node: Mapping[str, Any]) -> list[str]:
     last = node.get("last_exit")
     told = [f"{name} is {node['state']}, generation {node['generation']}, {node['restarts']} restarts."]
     if isinstance(last, dict):
-        told.append(f"It ended last with {last.get('kind')}: {last.get('reason')}.")
+        words = dict.fromkeys(str(last[key]) for key in ("kind", "reason") if last.get(key))  # they may be the same
+        told.append(f"It ended last with {': '.join(words)}.")
     degraded: Sequence[Any] = node.get("degraded") or ()
     return [*told, *(f"It works with less: {reason}." for reason in degraded)]

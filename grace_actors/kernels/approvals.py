@@ -72,7 +72,8 @@ def question_of(action: str, actor: str, context: Mapping[str, Any]) -> str:
 
 
 def respond(approval: Approval, response: Response, *, by: str, note: str, version: int, now: float) -> Approval:
-    """The approval after a person's response. Raises Refused: decided already, too late, an old version, oneself."""
+    """The approval after a person's response; who asked may take the question back, which rejects it. Raises Refused:
+    decided already, too late, an old version, an approval of one's own."""
     approval = expire(approval, now)
     if approval.state is not ApprovalState.PENDING:
         who = f" by {approval.decided_by}" if approval.decided_by else ""
@@ -81,7 +82,7 @@ def respond(approval: Approval, response: Response, *, by: str, note: str, versi
         raise Refused(
             f"{approval.id} is at version {approval.version}, not {version}", hint="look at it again, then respond"
         )
-    if by == approval.actor:
+    if by == approval.actor and response is Response.APPROVE:
         raise Refused(f"{by} asked for {approval.id} and cannot decide it", hint="somebody else must respond")
     state = ApprovalState.APPROVED if response is Response.APPROVE else ApprovalState.REJECTED
     return replace(approval, state=state, decided_by=by, decided_at=now, note=note, version=approval.version + 1)

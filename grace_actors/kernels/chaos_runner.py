@@ -10,18 +10,21 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from chaos.loader import FOLDER
 from grace_actors.actions.action import Result
 from grace_actors.actions.watching import event_position
 from grace_actors.drills.faults import Faults
-from grace_actors.drills.host import rows, stage
+from grace_actors.drills.host import rows
 from grace_actors.drills.host.activities import Activities, Outcome
 from grace_actors.drills.host.cards import Cards
 from grace_actors.drills.host.drilling import EVENTS as DRILL_EVENTS
 from grace_actors.drills.host.drilling import Drilling
 from grace_actors.drills.host.overview import Overview
+from grace_actors.drills.host.problems import Problems
 from grace_actors.drills.host.schedule import HEARD, Schedule
 from grace_actors.drills.taking_back import Injection, Undone
 from grace_actors.errors import Refused, WorldFailed
+from grace_actors.folder_watch import FolderWatch
 from grace_actors.kernel import LATER, Check, Data, Kernel, Request
 from grace_actors.kernels.arguments import flag, mapping_or_empty, number_or, text, text_or, whole_or
 from grace_actors.kernels.tree_events import EventFeed, TreeEvent
@@ -29,6 +32,8 @@ from grace_actors.stores.sqlite import EVENTS, Store
 
 AGAIN_S = 2.0
 MAX_KONG_S = 3600.0
+ACTIVE = ("prepared", "injected", "undo_failed")
+"""States of faults that may still break something."""
 SEEN = (
     *("child.started", "child.exited", "child.hung", "child.start_failed", "trigger.fired"),
     *("incident.opened", "incident.recurred", "incident.healed", "incident.failed", "incident.quarantined"),
@@ -49,22 +54,26 @@ class ChaosRunner(Kernel):
     )
 
     def setup(self) -> None:
+        self.faults = Faults(self.ctx)
+        self.faults.recover()  # first: whatever fails below, nothing stays broken
+        problems = Problems(self.degraded)
         self.store = Store(
             self.ctx.data / "drills.db", rows.migrations, emit=self.ctx.emit, name=self.ctx.name, wall=self.ctx.wall
         )
         self.runs = rows.Runs(self.store, self.ctx.data / "journals")
         self.cards = Cards(self.ctx.home)
-        self.faults = Faults(self.ctx)
-        self.schedule = Schedule(self.ctx, lambda: self.drilling.running_id())
-        self.drilling = Drilling(self.ctx, self.cards, self.runs, self.faults, self.schedule)
-        self.overview = Overview(self.ctx, self.cards, self.runs, self.drilling)
-        self._activities = Activities(self.ctx, self.faults)
         self.feed: EventFeed | None = None
-        self.faults.recover()
-        self.drilling.interrupt_left()
-        self.ctx.after(0.0, lambda: stage.clear(self.ctx, lambda left: None))
+        self.schedule = Schedule(self.ctx, self.runs.leash, lambda: self.drilling.running_id())
+        self.drilling = Drilling(
+            self.ctx, self.cards, self.runs, self.faults, self.schedule, problems, lambda: self.feed is not None
+        )
+        self.overview = Overview(self.ctx, self.cards, self.runs)
+        self._activities = Activities(self.ctx, self.faults)
+        self._files = FolderWatch(self.ctx, self.ctx.home / FOLDER, self._read_cards)
+        self._files.start()
+        self.drilling.recover()
+        self.schedule.begin()
         self.ctx.after(0.0, self._listen)
-        self.schedule.begin(self.runs.leash())
         self.did = f"knows {len(self.cards.cards)} drills"
 
     def _listen(self) -> None:
@@ -89,10 +98,11 @@ class ChaosRunner(Kernel):
         return [self.store.writable(), Check(name="cards_readable", ok=bool(self.cards.cards), detail=detail)]
 
     def stop(self, reason: str) -> None:
+        self._files.close()
         self.store.close()
 
     def does(self) -> str:
-        return self.drilling.does() or self.did
+        return self.drilling.described() or self.did
 
     def metrics(self) -> dict[str, float]:
         return {"drills": float(len(self.cards.cards)), "faults_active": float(len(self.faults.records(ACTIVE)))}
@@ -128,8 +138,9 @@ class ChaosRunner(Kernel):
         return self.overview.coverage()
 
     def do_schedule(self, request: Request) -> Any:
-        """The leash, when the next drill is due, and what withholds it."""
-        return self.schedule.shown({"leashed": self.runs.leash(), "running": self.drilling.running_id()})
+        """The leash, the plan, when the next drill is due, and what withholds it."""
+        self.schedule.show(partial(self.ctx.answer, request))
+        return LATER
 
     def do_journal(self, request: Request) -> Any:
         """The journal of `run`, in the form of the Chaos Toolkit."""
@@ -141,10 +152,14 @@ class ChaosRunner(Kernel):
 
     def do_read_drills(self, request: Request) -> Any:
         """Read the files of the cards anew."""
+        self._read_cards()
+        return {"cards": len(self.cards.cards), "problems": self.cards.faults}
+
+    def _read_cards(self) -> None:
         self.cards.read()
+        self.did = f"knows {len(self.cards.cards)} drills"
         if self.feed is not None:
             self.feed.listen(self._types())
-        return {"cards": len(self.cards.cards), "problems": self.cards.faults}
 
     # ---- drills ---------------------------------------------------------------------------------------
 
@@ -167,21 +182,21 @@ class ChaosRunner(Kernel):
     def do_halt(self, request: Request) -> Any:
         """End the drill that runs and undo every fault, in the name of `by`."""
         by = text_or(request, "by", max_chars=200) or request.sender
-        halted = self.drilling.halt(by)
 
         def done(undone: list[Undone]) -> None:
             bad = [{"record": each.record, "problem": each.message} for each in undone if not each.ok]
             good = [each.record for each in undone if each.ok]
             self.ctx.answer(request, {"halted": halted, "undone": good, "failed": bad})
 
-        self.faults.undo_all(None, done)
+        self.faults.undo_all(None, done)  # first, so that the answer tells what the drill had injected, too
+        halted = self.drilling.halt(by)
         return LATER
 
     def do_leash(self, request: Request) -> Any:
         """Hold drills back (`on`), or let them start by themselves."""
         held, by = flag(request, "on"), text_or(request, "by", max_chars=200) or request.sender
         self.runs.set_leash(held, by, self.ctx.wall())
-        self.schedule.leashed(held)
+        self.schedule.tell_leash()
         self.ctx.emit("chaos.leashed" if held else "chaos.unleashed", self.ctx.name, {"by": by})
         return {"leashed": held}
 
@@ -234,6 +249,3 @@ class ChaosRunner(Kernel):
 
     def _answer(self, request: Request, value: Data | None, refused: Refused | None) -> None:
         self.ctx.answer(request, value, error=refused)
-
-
-ACTIVE = ("prepared", "injected", "undo_failed")

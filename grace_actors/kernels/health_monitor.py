@@ -1,7 +1,8 @@
 """health_monitor: who answers, how quickly, and how strongly silence speaks against the rest.
 
 Asks the status actor who should be running and pings them in turn; suspicion is computed from their own answer
-times. It restarts nobody: supervisors do that by heartbeat, this is the second opinion others can ask for.
+times. It restarts nobody: supervisors do that by heartbeat, this is the second opinion others can ask for, and that the
+policies of a suspect's supervisor are told every JUDGE_S.
 Invariant: only an incarnation that is said to run is suspected, and a suspicion ends with its next answer.
 """
 
@@ -41,6 +42,8 @@ class HealthMonitor(Kernel):
         self._nodes: dict[str, Data] = {}
         self._watched: dict[str, Watched] = {}
         self._suspected: dict[str, float] = {}
+        self._above: dict[str, str] = {}
+        """The supervisor of each name."""
         self._former: OrderedDict[str, Data] = OrderedDict()
         """The history of the last incarnation that ended, by name: who died is asked about afterwards."""
         self._next = 0
@@ -96,6 +99,7 @@ class HealthMonitor(Kernel):
         self._tree_at = self.ctx.now()
         nodes = [node for node in walk(tree) if node["kind"] in _WATCHED_KINDS and node["name"] != self.ctx.name]
         self._nodes = {node["name"]: node for node in nodes}
+        self._above = {below["name"]: node["name"] for node in walk(tree) for below in node["children"]}
         for name, node in self._nodes.items():
             known = self._watched.get(name)
             if node["state"] != "running" or (known is not None and known.generation != node["generation"]):
@@ -112,7 +116,7 @@ class HealthMonitor(Kernel):
                 self._former.popitem(last=False)
         self._watched.pop(name, None)
         if self._suspected.pop(name, None) is not None:
-            self.ctx.emit("health.recovered", name, {"how": "replaced"})
+            self._recovered(name, {"how": "replaced"})
 
     def _ping_some(self) -> None:
         """All that are unanswered, and as many of the others as a round allows, in turn."""
@@ -151,11 +155,23 @@ class HealthMonitor(Kernel):
     def _heard(self, name: str) -> None:
         since = self._suspected.pop(name, None)
         if since is not None:
-            self.ctx.emit("health.recovered", name, {"how": "answered", "after_s": round(self.ctx.now() - since, 3)})
+            self._recovered(name, {"how": "answered", "after_s": round(self.ctx.now() - since, 3)})
+
+    def _recovered(self, name: str, how: Data) -> None:
+        self.ctx.emit("health.recovered", name, how)
+        self._tell_its_supervisor("health.recovered", name, how)
+
+    def _tell_its_supervisor(self, topic: str, name: str, data: Data) -> None:
+        """Its policies may live on it; who has none takes no notice."""
+        if name in self._above:
+            self.ctx.tell(self._above[name], "observe", {"topic": topic, "subject": name, "data": data})
 
     def _judge_again(self) -> None:
         """Every second while a ping is unanswered."""
         self._judge()
+        for name in self._suspected:  # only here: how often it is told says how long it lasts
+            level = self._watched[name].level(self.ctx.now())
+            self._tell_its_supervisor("health.suspected", name, {"level": round(level, 2)})
         self._is_judging = any(watched.asked_at is not None for watched in self._watched.values())
         if self._is_judging:
             self.ctx.after(JUDGE_S, self._judge_again)

@@ -14,11 +14,13 @@ from typing import Any
 import psutil
 
 from grace_actors.hygiene.keeper import EVENTS, Keeper
-from grace_actors.kernel import Check, Kernel, Request
+from grace_actors.kernel import Check, Context, Data, Kernel, Request
 from grace_actors.kernels.arguments import whole_or
 from grace_actors.kernels.host_sample import (
     CpuMeter,
     HostSample,
+    OwnCpu,
+    Pressure,
     ProcessSample,
     host_facts,
     pressures,
@@ -28,6 +30,12 @@ from grace_actors.kernels.host_sample import (
 )
 
 SAMPLE_S = 30.0
+PRESSED_S = 5.0
+"""So often it is looked whether a pressure goes on: somebody is paused for as long."""
+OWN_PERCENT = 10.0
+"""With less of the host's CPU than this, it is not us who saturate it."""
+RELIEVED_S = 4.0
+"""A pressure is over when nothing was above its limit for so long: a pause of a second is none."""
 KEPT = 120
 SHORTEST_GAP_S = 1.0
 """Below this a CPU percentage is noise: `sample` answers the last one again."""
@@ -40,16 +48,33 @@ class InfrastructureManager(Kernel):
 
     emits = ("host.pressured", "host.relieved", *EVENTS)
 
+    def __init__(self, ctx: Context) -> None:
+        super().__init__(ctx)
+        self._pressed: dict[str, float | None] = {}
+        """What is short, and since when it has looked relieved."""
+        self._is_looking = False
+        self._own, self._is_of_others = OwnCpu(), False
+
     def setup(self) -> None:
         self.samples: deque[HostSample] = deque(maxlen=KEPT)
         self.processes: list[ProcessSample] = []
         self._meter = CpuMeter()
         self._taken_at = float("-inf")
-        self._pressed: set[str] = set()
         self._root = tree_root()
         self._take_host()
         self.ctx.every(SAMPLE_S, self._take)
         self._keeper = Keeper(self.ctx, self._note_keeper)
+
+    def snapshot(self) -> Data | None:
+        return {"pressed": sorted(self._pressed)}
+
+    def restore(self, state: Data) -> None:
+        """What was short before a restart is so until it is seen to be over: whoever was paused for it waits for that.
+        Raises ValueError."""
+        pressed = state.get("pressed")
+        if not isinstance(pressed, list) or not all(isinstance(each, str) for each in pressed):
+            raise ValueError(f"pressed must be a list of resources, not {pressed!r:.200}")
+        self._pressed = dict.fromkeys(pressed)
 
     def ready(self) -> list[Check]:
         last = self.samples[-1]
@@ -88,7 +113,7 @@ class InfrastructureManager(Kernel):
     def do_pressure(self, request: Request) -> Any:
         """Resources above their limits in the last sample."""
         last = self.samples[-1]
-        found = [pressure.as_data() for pressure in pressures(last)]
+        found = [pressure.as_data() for pressure in self._pressures(last)]
         return {"at": last.at, "pressed": bool(found), "resources": found}
 
     # ---- snapshot sets ------------------------------------------------------------------------------
@@ -136,7 +161,8 @@ class InfrastructureManager(Kernel):
         first = not self.samples
         self.samples.append(read_host(self.ctx.wall(), self.ctx.home, first=first))
         self._taken_at = self.ctx.now()
-        self._report_pressure()
+        self._look_whose(self.samples[-1])
+        self._report_pressure(self.samples[-1])
 
     def _take(self) -> None:
         """The processes are left out of the first sample: walking them costs more than a start may."""
@@ -149,11 +175,41 @@ class InfrastructureManager(Kernel):
             f"disk {last.disk_percent:.0f} %"
         )
 
-    def _report_pressure(self) -> None:
-        found = {pressure.resource: pressure for pressure in pressures(self.samples[-1])}
+    def _report_pressure(self, sample: HostSample) -> None:
+        found, now, before = {one.resource: one for one in self._pressures(sample)}, self.ctx.now(), set(self._pressed)
         for resource, pressure in found.items():
             if resource not in self._pressed:
                 self.ctx.emit("host.pressured", resource, pressure.as_data())
-        for resource in self._pressed - set(found):
-            self.ctx.emit("host.relieved", resource, {"at": self.samples[-1].at})
-        self._pressed = set(found)
+            self._pressed[resource] = None
+        for resource, low_since in list(self._pressed.items()):
+            if resource in found or (resource == "cpu" and sample.cpu_percent is None):
+                continue
+            if low_since is None:
+                self._pressed[resource] = now
+            elif now - low_since >= RELIEVED_S:
+                del self._pressed[resource]
+                self.ctx.emit("host.relieved", resource, {"at": sample.at})
+        if set(self._pressed) != before:
+            self.ctx.save()
+        if self._pressed and not self._is_looking:
+            self._is_looking = True
+            self.ctx.after(PRESSED_S, self._look_again)
+
+    def _look_again(self) -> None:
+        self._is_looking = False
+        if self.ctx.now() - self._taken_at >= SHORTEST_GAP_S:
+            self._take_host()
+        else:
+            self._report_pressure(self.samples[-1])
+
+    def _pressures(self, sample: HostSample) -> list[Pressure]:
+        """What is short, but for a CPU that others saturate: it is not ours to relieve, and nobody is paused for it."""
+        found = pressures(sample)
+        return [one for one in found if one.resource != "cpu"] if self._is_of_others else found
+
+    def _look_whose(self, sample: HostSample) -> None:
+        if all(one.resource != "cpu" for one in pressures(sample)):
+            self._own, self._is_of_others = OwnCpu(), False
+            return
+        own = self._own.percent(self.ctx.now())
+        self._is_of_others = own is not None and own < OWN_PERCENT

@@ -278,7 +278,7 @@ class MessageBus(AclVerbs):
         """Say whether topics that match the pattern are durable; kept across restarts."""
         pattern, durable = checked_pattern(text(request, "topic")), flag(request, "durable", False)
         self.store.declare(pattern, durable=durable)
-        self._declared[pattern] = durable
+        self._declared = self.store.declared()
         return {"topic": pattern, "durable": durable}
 
     def do_topics(self, request: Request) -> Any:

@@ -136,6 +136,9 @@ class SelfHealing(IncidentVerbs):
             self.cases.up(event.subject, event.at)
         elif event.type in intake.HELD_EVENTS:
             self._held(event)
+        elif event.type == intake.CLEARED:
+            if (over := intake.cleared(event)) is not None:
+                self.cases.cleared(over, event.seq)
         elif event.type in APPROVAL_NOTICES:
             self.take_up().heard_of_approval(event.subject)
             if self.cases.performing is not None:

@@ -17,7 +17,7 @@ from grace_actors.kernel import Answer, Context, Data, Request
 RENEW_S = 30.0
 PAGE = 200
 CLEAN_EXITS = ("normal", "shutdown")
-OF_THINGS = ("trigger.fired",)
+OF_THINGS = ("trigger.fired", "trigger.cleared")
 """Events that may be about a file or a path, of which the last part alone would be another one."""
 
 

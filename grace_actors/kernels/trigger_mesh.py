@@ -41,7 +41,7 @@ class TriggerMesh(Kernel):
     """Verbs: triggers, evaluate, fired, accept, logs, subscribe, unsubscribe, match, route, event."""
 
     emits = (
-        *("trigger.fired", "storm.began", "storm.ended", "log_lines.skipped"),
+        *("trigger.fired", "trigger.cleared", "storm.began", "storm.ended", "log_lines.skipped"),
         *sorted(LogRules().events),
     )
 
@@ -71,6 +71,7 @@ class TriggerMesh(Kernel):
         self._settling: Timer | None = None
 
     def setup(self) -> None:
+        self._firing.on_change = self.ctx.save
         self._figures.load()
         self._figures.sample_host(first=True)
         self._subscribe()
@@ -110,7 +111,8 @@ class TriggerMesh(Kernel):
         }
 
     def snapshot(self) -> Data | None:
-        return {"routes": self._routes, "logs": self._logs.as_data(), "errors": self._figures.errors.as_data()}
+        kept = {"routes": self._routes, "logs": self._logs.as_data(), "errors": self._figures.errors.as_data()}
+        return kept | {"told": self._firing.told()}
 
     def restore(self, state: Data) -> None:
         routes = state.get("routes")
@@ -120,6 +122,7 @@ class TriggerMesh(Kernel):
         if "logs" in state:
             self._logs.tail.restore(state["logs"])
         self._figures.errors.restore(state.get("errors", []), self.ctx.now())
+        self._firing.restore(state.get("told", []))
 
     # ---- at once --------------------------------------------------------------------------------
 

@@ -20,13 +20,14 @@ Evaluate = Callable[..., list[Issue]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """One row of the table."""
+    """One row of the table. `is_state`: what it finds is so or is not; what only happened is never over."""
 
     name: str
     action: str
     target: str
     needs: tuple[str, ...]
     evaluate: Evaluate
+    is_state: bool = True
 
 
 TRIGGERS = (
@@ -85,6 +86,7 @@ TRIGGERS = (
         target="coding_agent",
         needs=("error_counts",),
         evaluate=checks.live_error_feed,
+        is_state=False,
     ),
     Trigger(
         name="telemetry_drift",
@@ -106,6 +108,7 @@ TRIGGERS = (
         target="self_healing",
         needs=("leaks",),
         evaluate=checks.security_signal,
+        is_state=False,
     ),
 )
 """In the order of their numbers: the ten, and the signal of a leaked secret."""

@@ -36,6 +36,8 @@ class Case(Repair):
                 self._opened(decide)
             case m.Recurred(at, lived_s):
                 self._recurred(at, lived_s)
+            case m.Cleared() if self.record.decide and not self._is(Phase.OVER):
+                self._cleared()
             case m.Held(state, cause):
                 self._held(state, cause)
             case m.Up():
@@ -78,7 +80,7 @@ class Case(Repair):
 
     def _recurred(self, at: float, lived_s: float | None) -> None:
         record, attempt = self.record, self.record.attempt
-        record.lived_s = lived_s
+        record.lived_s, record.is_cleared = lived_s, False
         if self._is(Phase.VERIFY) and attempt is not None and attempt.how not in BY_ITSELF:
             self._repair_failed("the same failure came again")
         elif self._is(Phase.VERIFY, Phase.OVER):
@@ -89,6 +91,12 @@ class Case(Repair):
                 self._look()
             else:
                 self._watch()
+
+    def _cleared(self) -> None:
+        """There is nothing left to repair, nor anything to ask people for. A repair under way is brought to its end."""
+        self.record.is_cleared = True
+        if self._is(*WAITING, *CHOOSING):
+            self._look()
 
     def _held(self, state: str, cause: str) -> None:
         record, attempt = self.record, self.record.attempt

@@ -45,6 +45,11 @@ class Recurred:
 
 
 @dataclass(frozen=True, slots=True)
+class Cleared:
+    """What a trigger had found is no longer so."""
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """The supervisor keeps the kernel down, and why."""
 
@@ -176,6 +181,7 @@ class Restored:
 Event = (
     Opened
     | Recurred
+    | Cleared
     | Held
     | Up
     | Busy

@@ -25,6 +25,9 @@ class Repair(Story):
 
     def _look(self) -> None:
         self._stop_clocks()
+        if self.record.is_cleared:
+            self._healed_by_itself()
+            return
         self.record.phase, self.record.attempt, self.record.next_step = Phase.LOOKUP, None, ""
         if self.record.state is not CaseState.REPAIRING:
             self.record.state = CaseState.OPEN
@@ -223,6 +226,19 @@ class Repair(Story):
         if attempt.how in BY_ITSELF or self.record.lived_s is None:
             return self._settle_s
         return min(max(self._settle_s, 2 * self.record.lived_s), max(self._settle_s, MOST_SETTLE_S))
+
+    def _healed_by_itself(self) -> None:
+        """What was found is over before a repair has worked."""
+        record = self.record
+        record.phase, record.state, record.healed_at = Phase.OVER, CaseState.HEALED, self._now
+        record.attempt, record.repair, record.is_auto = None, "by itself", True
+        record.cause = record.next_step = ""
+        heal_s = max(0.0, self._now - record.failed_at)
+        self._note(f"over by itself after {heal_s:.2f} s: the trigger does not find it any more")
+        told = {"kernel": record.kernel, "repair": record.repair, "auto": True, "heal_s": round(heal_s, 3)}
+        self._tell("incident.healed", **told)
+        self._out.append(m.Resolve(True, f"over by itself after {heal_s:.2f} s"))
+        self._tell("self_healing.completed", **told, state=record.state.value)
 
     def _not_verified(self, why: str) -> None:
         attempt = self.record.attempt

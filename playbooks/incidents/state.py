@@ -67,8 +67,9 @@ class Attempt:
 @dataclass(slots=True, kw_only=True)
 class Record:
     """A case between two events. `is_held`: its supervisor keeps the kernel down; `decide`: no supervisor answers it;
-    `lived_s`: how long the incarnation that failed had lived, None where that means nothing; `was_known`: an automatic
-    repair was known; `orders`: how many work orders were made for it, and `is_ordered`: the last one may still help."""
+    `lived_s`: how long the incarnation that failed had lived, None where that means nothing; `is_cleared`: what a
+    trigger had found is no longer so; `was_known`: an automatic repair was known; `orders`: how many work orders were
+    made for it, and `is_ordered`: the last one may still help."""
 
     id: str
     kernel: str
@@ -83,6 +84,7 @@ class Record:
     decide: bool = False
     is_ready: bool = False
     is_settled: bool = False
+    is_cleared: bool = False
     was_known: bool = False
     lived_s: float | None = None
     looks: int = 0

@@ -3,8 +3,8 @@
 A criterion is `{down_s: 10}` (not running for that long; a held child, which nothing automatic starts, at once) or
 `{measure: cpu_percent, above: 95, times: 3}` (so many measurements in a row). Measures are `memory_mb`, `queue`,
 `cpu_percent`, every gauge that the child reports (`failed_runs`), and `suspicion`: the level told by `health.suspected`
-until `health.recovered`. With `child` a criterion is about that child alone; `mode: safe` says that whoever is unwell
-in this way is to be started again with the settings of the tree file alone.
+again and again until `health.recovered`. With `child` a criterion is about that child alone; `mode: safe` says that
+whoever is unwell in this way is to be started again with the settings of the tree file alone.
 It must not do anything about it: whoever asks decides. Invariant: what was measured of one incarnation says nothing of
 the next, and a child that somebody stopped, that ended cleanly or that waits for another one is not unwell.
 """
@@ -27,7 +27,7 @@ DEFAULT_CRITERIA: tuple[Mapping[str, Any], ...] = (
     {"measure": "queue", "above": 100, "times": 3},  # a burst is no illness
     {"measure": "cpu_percent", "above": 95, "times": 3},
     {"measure": "failed_runs", "above": 7, "mode": "safe"},
-    {"measure": "suspicion", "above": 0},
+    {"measure": "suspicion", "above": 0, "times": 5},
 )
 DOWN, SUSPICION = "down", "suspicion"
 MODES = ("safe",)
@@ -106,7 +106,6 @@ class _Patient:
 
     gen: int = 0
     down_since: float | None = None
-    suspicion: float | None = None
     measured_at: float | None = None
     values: dict[str, float] = field(default_factory=dict)
     rows: dict[Criterion, int] = field(default_factory=dict)
@@ -130,7 +129,7 @@ class Health:
             case Observed("health.suspected" | "health.recovered" as topic, subject, data):
                 suspect = self._patients.get(subject.rsplit("/", 1)[-1])
                 if suspect is not None:
-                    suspect.suspicion = float(data.get("level", 1.0)) if topic == "health.suspected" else None
+                    self._suspect(suspect, float(data.get("level", 1.0)) if topic == "health.suspected" else 0.0)
 
     def unwell(self, child: str, now: float) -> Illness | None:
         """The first criterion that holds of the child; None when it is well, or none of the children."""
@@ -178,9 +177,17 @@ class Health:
 
     def _measure(self, patient: _Patient, seen: ChildMeasured, now: float) -> None:
         patient.measured_at = now
-        patient.values = dict(seen.gauges)
+        patient.values = {**seen.gauges, SUSPICION: patient.values.get(SUSPICION, 0.0)}
         patient.values |= {"memory_mb": seen.memory_mb, "queue": seen.queue, "cpu_percent": seen.cpu_percent}
-        for criterion in self._criteria:
+        self._count(patient, (criterion for criterion in self._criteria if criterion.what != SUSPICION))
+
+    def _suspect(self, patient: _Patient, level: float) -> None:
+        patient.values[SUSPICION] = level
+        self._count(patient, (criterion for criterion in self._criteria if criterion.what == SUSPICION))
+
+    def _count(self, patient: _Patient, criteria: Iterable[Criterion]) -> None:
+        """One measurement more, or one less in a row."""
+        for criterion in criteria:
             is_high = patient.values.get(criterion.what, 0.0) > criterion.limit
             patient.rows[criterion] = patient.rows.get(criterion, 0) + 1 if is_high else 0
 
@@ -193,9 +200,6 @@ class Health:
             is_held = view is not None and view.state in HELD
             if since is not None and (is_held or now >= since + criterion.limit):
                 value = now - since
-        elif criterion.what == SUSPICION:
-            if patient.suspicion is not None and patient.suspicion > criterion.limit:
-                value = patient.suspicion
         elif patient.rows.get(criterion, 0) >= criterion.times:
             value = patient.values[criterion.what]
         return None if value is None else Illness(criterion.what, value, criterion.limit, criterion.mode)

@@ -4,8 +4,9 @@ Limits are `cpu_percent` and `memory_percent` of the host (default 90 each). The
 itself takes `own_percent` of it or more (default 10): pausing our own would not relieve a host that others saturate.
 After `samples` measurements in a row (default 3) with one of them above its limit,
 `step` children more (default 1) are paused; after as many with all of them at least `relief` points (default 15) below,
-as many are resumed, the most important first. `order` lists ids, the least important first; those it does not list
-follow, the last started first. Critical children, supervisors and those in `except` are never paused.
+as many are resumed, the most important first, and if the next measurement is as low, all the others. `order` lists ids,
+the least important first; those it does not list follow, the last started first. Critical children, supervisors and
+those in `except` are never paused.
 What an operator has paused or resumed is not touched until the pressure is over. Invariant: whatever this policy has
 paused is resumed, also when the policy is replaced, or when nothing has been measured for a minute.
 """
@@ -111,8 +112,8 @@ class LoadShed(Policy):
             worst = max(above, key=lambda name: seen[name] / self._limits[name])
             return self._shed({"measure": worst, "value": seen[worst], "limit": self._limits[worst]})
         if self._low >= self._samples:
-            self._low = 0
-            return [*self._resume(self._step, {"reason": "the pressure is over"})]
+            count = self._step if self._low == self._samples else len(self._paused)
+            return [*self._resume(count, {"reason": "the pressure is over"})]
         return []
 
     def _shed(self, why: Mapping[str, Any]) -> list[Action]:

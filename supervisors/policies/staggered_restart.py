@@ -136,7 +136,6 @@ class StaggeredRestart(Policy):
             match command:
                 case Report("child.exited" | "child.stopped", child):
                     self._graph.forget(child)
-                    self._graph.forget_below(child)
         match event:
             case Observed("wait.reported", who, data):
                 self._graph.told(who, data, now)

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 
+from grace_actors.errors import NotFound
 from grace_actors.kernel import Data, Kernel, Request
 
 
@@ -57,9 +58,12 @@ class Notes(Kernel):
 
 
 class Breaker(Kernel):
-    """Stands where faults are asked for that no supervisor can cause."""
+    """Stands where faults are asked for that no supervisor can cause. It keeps no records, so what lasts in an actor
+    is asked of the supervisor."""
 
     def do_inject(self, request: Request) -> Data:
+        if request.args["target"] != "host":
+            raise NotFound("no records are kept here", hint="ask the supervisor")
         return {"asked": request.args}
 
 

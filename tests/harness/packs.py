@@ -139,12 +139,14 @@ def _unheard(answer: Any) -> None:
 
 
 def tree(folder: Path, children: Mapping[str, Data], *more: Data) -> Path:
-    """The built-in tree as a file in `folder`, with the named children changed and more of them at the end."""
+    """The built-in tree as a file in `folder`, with the named children changed and more of them at the end. Its API
+    takes any free port."""
     known = yaml.safe_load((ROOT / "supervisors" / "grace.yaml").read_text(encoding="utf-8"))
     found: dict[str, Data] = {}
     for branch in known["children"]:
         found[branch["supervisor"]] = branch
         found |= {child.get("id") or child.get("actor"): child for child in branch["children"]}
+    found["api_server"]["with"] = {"port": 0}
     for name, changes in children.items():
         found[name].update(changes)
     known["children"] += more

@@ -108,6 +108,12 @@ class Incident(RuleBasedStateMachine):
     def recurs(self, lived_s: float | None) -> None:
         self.feed(m.Recurred(self.now, lived_s))
 
+    @rule()
+    def is_no_longer_found(self) -> None:
+        self.feed(m.Cleared())
+        if self.record.decide:
+            assert self.record.phase in (Phase.OVER, Phase.RUN, Phase.VERIFY)
+
     @rule(state=st.sampled_from(["awaiting_repair", "quarantined", "failed"]))
     def is_held(self, state: str) -> None:
         if self.record.phase is not Phase.OVER:

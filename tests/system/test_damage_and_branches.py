@@ -11,7 +11,7 @@ import pytest
 from grace_actors.console.errors import Interrupted, RemoteFailed
 from tests.harness.instance import ROOT, Running, wait_for
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.chaos, pytest.mark.timeout(180)]
 
 POOL = """
   - supervisor: pool

@@ -12,7 +12,7 @@ import pytest
 from grace_actors.console.client import Client
 from tests.harness.instance import Running, wait_for
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.chaos, pytest.mark.timeout(120)]
 
 TREE = """
 schema: grace.tree/1

@@ -16,7 +16,7 @@ from grace_actors.drills import marked
 from grace_actors.kernels.watch.lines import leaked
 from tests.harness.instance import Running, wait_for
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.chaos, pytest.mark.timeout(300)]
 
 TREE = """
 schema: grace.tree/1

@@ -12,7 +12,7 @@ from chaoslib.provider.python import run_python_activity
 from grace_actors.console.errors import RemoteFailed
 from tests.harness.instance import Running, wait_for
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.chaos, pytest.mark.timeout(120)]
 
 TREE = """
 schema: grace.tree/1

@@ -21,7 +21,7 @@ from grace_actors.stores.chain import segment
 from tests.harness.instance import Running, wait_for
 from tests.harness.packs import CALM, HERE, PATIENT, Patient, steps, tree
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.chaos, pytest.mark.timeout(240)]
 
 SECRET = "AKIAIOSFODNN7EXAMPLE"
 QUICK = {"backoff": {"min": "10ms", "max": "20ms"}}

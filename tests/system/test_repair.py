@@ -11,7 +11,7 @@ import pytest
 from tests.harness.bad_kernels import mood_file
 from tests.harness.instance import Running, run_cli, wait_for
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.chaos, pytest.mark.timeout(120)]
 
 TREE = """
 schema: grace.tree/1

@@ -23,7 +23,7 @@ from grace_actors.kernels.host_sample import MEMORY_LIMIT
 from tests.harness.instance import Running, wait_for
 from tests.harness.packs import CALM, HERE, Patient, tree
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.chaos, pytest.mark.timeout(240)]
 
 CRASH_S, AGENT_S, HEALER_S, BOTH_S, CORRUPTION_S = 6.0, 4.5, 9.0, 12.0, 6.0
 """A tenth of what each scenario may take."""

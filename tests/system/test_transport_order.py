@@ -7,6 +7,7 @@ import stat
 import pytest
 from thespian.actors import ActorExitRequest
 
+from tests.harness.instance import wait_for
 from tests.harness.transport import Cell, LiveSystem, alive, live_system
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(150)]
@@ -24,7 +25,7 @@ def test_sockets_live_in_a_private_directory_and_nothing_outlives_the_shutdown(l
     pids = {pid for _, pid in children.values()} | {live.seen(parent).pid}
     assert pids < {process.pid for process in live.processes()}
     live.system.shutdown()
-    assert not [pid for pid in pids if alive(pid)]
+    wait_for(lambda: not [pid for pid in pids if alive(pid)], "every process to be gone", timeout_s=10.0)
     assert not [path for path in sockets if path.name != "admin" and path.exists()]
 
 

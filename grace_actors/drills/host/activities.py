@@ -38,6 +38,7 @@ class Outcome:
 
 
 Done = Callable[[Outcome], None]
+LEFT = "left: the drill is over"
 
 
 @acts(
@@ -92,14 +93,17 @@ class Activities:
     def __init__(self, ctx: Context, faults: Faults) -> None:
         self._ctx, self._faults = ctx, faults
 
-    def perform(self, activity: Activity, by: str, done: Done) -> None:
-        """Do it; refusals are outcomes too."""
+    def perform(self, activity: Activity, by: str, done: Done, *, goes_on: Callable[[], bool] = lambda: True) -> None:
+        """Do it; refusals are outcomes too. What only reads or sends is left when the drill does not go on; any other
+        step is brought to its end."""
         try:
             if activity.kind is Kind.FAULT:
                 self._inject(activity, by, done)
                 return
             is_probe = activity.kind is Kind.PROBE
             action, params = (probe if is_probe else step)(activity.func, dict(activity.arguments))
+            if action.spec.kind is ActionKind.READS or action in (tell, ask_kernel):
+                action = _left_when_over(action, goes_on)
             action.perform(self._ctx, params, False, lambda result: done(_outcome(result)))
         except GraceError as error:
             refused = Outcome(ok=False, message=f"{error.message}; {error.hint}" if error.hint else error.message)
@@ -145,6 +149,24 @@ def probe(func: str, arguments: Data) -> tuple[Action, Data]:
     if action.spec.kind is not ActionKind.READS:
         raise Refused(f"{func} acts, and a probe only reads", hint="make it a step: chaos.steps.act")
     return action, arguments
+
+
+def _left_when_over(action: Action, goes_on: Callable[[], bool]) -> Action:
+    """The action, but no further step of it once the drill does not go on."""
+
+    def steps(call: Call) -> Steps:
+        inner, value = action.steps(call), None
+        while True:
+            try:
+                wish = inner.send(value)
+            except StopIteration as end:
+                return end.value
+            if not goes_on():
+                inner.close()
+                return Result(False, message=LEFT)
+            value = yield wish
+
+    return Action(action.spec, steps)
 
 
 def _action(name: str) -> Action:

@@ -15,7 +15,7 @@ from chaos.drill.core import Drill
 from grace_actors.actions.action import Result
 from grace_actors.actions.watching import event_position
 from grace_actors.drills.faults import Faults
-from grace_actors.drills.host.activities import Activities, Outcome
+from grace_actors.drills.host.activities import LEFT, Activities, Outcome
 from grace_actors.drills.taking_back import Undone
 from grace_actors.kernel import Context, Data, Timer
 from grace_actors.kernels.tree_events import TreeEvent
@@ -60,11 +60,9 @@ class Hosted:
 
     def halt(self, by: str) -> None:
         """Somebody wants it to end."""
+        if self.drill.phase is m.Phase.WAITING:  # what ends must have begun; nothing is injected yet
+            self._feed(m.Begin(self._last))
         self._feed(m.Halt(by))
-
-    def abort(self, reason: str) -> None:
-        """It cannot go on."""
-        self._feed(m.Abort(reason))
 
     def shown(self) -> Data:
         """The drill as `drill_run` answers it."""
@@ -81,16 +79,17 @@ class Hosted:
     def _perform(self, command: m.Command) -> None:
         match command:
             case m.RunProbe(key, activity):
-                self._activities.perform(activity, self.run, partial(self._probed, key, self._ctx.wall()))
+                probed = partial(self._probed, key, self._ctx.wall())
+                self._activities.perform(activity, self.run, probed, goes_on=lambda: not self._is_ending())
             case m.RunAction(_, _, counts):
                 if counts:
-                    self._position(lambda seq: self._act(command, seq))
+                    self._position(lambda seq: self._count(command, seq))
                 else:
                     self._act(command, None)
             case m.UndoAll(key):
                 self._faults.undo_all(self.run, partial(self._undone, key))
             case m.SetTimer(key, delay_s):
-                self._timers[key] = self._ctx.after(delay_s, lambda: self._feed(m.TimerFired(key)))
+                self._timers[key] = self._ctx.after(delay_s, partial(self._rang, key))
             case m.CancelTimer(key):
                 timer = self._timers.pop(key, None)
                 if timer is not None:
@@ -107,10 +106,25 @@ class Hosted:
             case m.Judged():
                 self._judged()
 
+    def _rang(self, key: str) -> None:
+        self._timers.pop(key, None)
+        self._feed(m.TimerFired(key))
+
+    def _is_ending(self) -> bool:
+        return self.drill.phase in (m.Phase.ROLLING_BACK, m.Phase.JUDGED)
+
+    def _count(self, command: m.RunAction, seq: int) -> None:
+        """The place in the log is known; if the drill was ended meanwhile, it is not begun any more."""
+        if self._is_ending():
+            self._feed(m.ActionDone(command.key, ok=False, seq=seq, message=LEFT))
+        else:
+            self._act(command, seq)
+
     def _act(self, command: m.RunAction, seq: int | None) -> None:
-        if not self.drill.is_over:
-            acted = partial(self._acted, command, seq, self._ctx.wall())
-            self._activities.perform(command.activity, self.run, acted)
+        is_rollback = self._is_ending()
+        goes_on = lambda: is_rollback or not self._is_ending()  # noqa: E731
+        acted = partial(self._acted, command, seq, self._ctx.wall())
+        self._activities.perform(command.activity, self.run, acted, goes_on=goes_on)
 
     def _probed(self, key: str, began: float, found: Outcome) -> None:
         self._feed(m.ProbeDone(key, found.ok, found.value, found.message, self._ctx.wall() - began))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from chaos.coverage import coverage
 from chaos.weights import is_due
 from grace_actors.drills.host.cards import Cards, history, past, row
-from grace_actors.drills.host.drilling import Drilling
 from grace_actors.drills.host.rows import KONG, Runs
 from grace_actors.kernel import Context, Data
 
@@ -17,8 +16,8 @@ from grace_actors.kernel import Context, Data
 class Overview:
     """Answers questions about drills."""
 
-    def __init__(self, ctx: Context, cards: Cards, runs: Runs, drilling: Drilling) -> None:
-        self._ctx, self._cards, self._runs, self._drilling = ctx, cards, runs, drilling
+    def __init__(self, ctx: Context, cards: Cards, runs: Runs) -> None:
+        self._ctx, self._cards, self._runs = ctx, cards, runs
 
     def _row(self, id: str) -> Data:
         card, runs = self._cards.get(id), self._runs.of(id)

@@ -1,20 +1,22 @@
 """Keeps the drills that were run: a row each in one SQLite file, and their journals as JSON files beside it.
 
 Rows in, rows out. Invariant: a drill that was begun is in the table before anything is injected, also if this process
-ends before it is over; a journal is a whole file or none.
+ends before it is over; what came of one that the disk would not take is told from memory until the disk takes it; a
+journal is a whole file or none.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
-from grace_actors.errors import NotFound, StoreFailed
+from grace_actors.errors import NotFound
 from grace_actors.home import read_json_object
 from grace_actors.kernel import Data
 from grace_actors.kernels.rows import dated_id, rows, schema
-from grace_actors.stores.files import replace
+from grace_actors.stores.files import failed, replace
 from grace_actors.stores.sqlite import Store
 
 KEPT_RUNS = 500
@@ -43,6 +45,8 @@ class Runs:
 
     def __init__(self, store: Store, journals: Path) -> None:
         self._store, self._journals = store, journals
+        self._unwritten: dict[str, Data] = {}
+        """What came of drills that is not on the disk, by their ids."""
 
     def begin(self, card: str, title: str, by: str, at: float) -> str:
         """The id of a drill that begins now."""
@@ -69,21 +73,26 @@ class Runs:
             old = "select id from runs order by started_at desc limit -1 offset ?"
             for row in rows(db, old, [KEPT_RUNS]):
                 db.execute("delete from runs where id = ?", [row["id"]])
-                self._file(row["id"]).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # there may be none
+                    self._file(row["id"]).unlink()
         return id
 
     def end(self, id: str, at: float, verdict: Data) -> None:
         """What came of it: status, passed, gates, said, detect_s, heal_s, reason, timeline."""
+        self._unwritten[id] = {
+            **{key: verdict[key] for key in ("status", "detect_s", "heal_s", "reason")},
+            **{key: json.dumps(verdict[key], default=str) for key in ("gates", "said", "timeline")},
+            "ended_at": at,
+            "passed": None if verdict["passed"] is None else int(verdict["passed"]),
+        }
+        self.write_left()
+
+    def write_left(self) -> None:
+        """Write what the disk has not taken yet."""
         with self._store.write() as db:
-            db["runs"].update(
-                id,
-                {
-                    **{key: verdict[key] for key in ("status", "detect_s", "heal_s", "reason")},
-                    **{key: json.dumps(verdict[key]) for key in ("gates", "said", "timeline")},
-                    "ended_at": at,
-                    "passed": None if verdict["passed"] is None else int(verdict["passed"]),
-                },
-            )
+            for id, fields in self._unwritten.items():
+                db["runs"].update(id, fields)
+        self._unwritten.clear()
 
     def interrupt_left(self, at: float) -> list[str]:
         """Close the drills that a former life of this process had begun; their ids."""
@@ -100,20 +109,26 @@ class Runs:
             found = rows(db, "select * from runs where id = ?", [id])
         if not found:
             raise NotFound(f"there is no drill run {id!r}", hint="see: drill list, drill show ID")
-        return _read(found[0])
+        return self._read(found[0])
 
     def newest(self) -> Data | None:
         """The run that began last."""
         with self._store.read() as db:
             found = rows(db, "select * from runs order by started_at desc, id desc limit 1")
-        return _read(found[0]) if found else None
+        return self._read(found[0]) if found else None
 
     def of(self, card: str | None = None, limit: int = 1000) -> list[Data]:
         """The runs of a card, or of all, the newest first."""
         where, params = ("where card = ?", [card]) if card else ("", [])
         sql = f"select * from runs {where} order by started_at desc, id desc limit ?"  # noqa: S608 - two constants
         with self._store.read() as db:
-            return [_read(row) for row in rows(db, sql, [*params, limit])]
+            return [self._read(row) for row in rows(db, sql, [*params, limit])]
+
+    def _read(self, row: Any) -> Data:
+        row = {**row, **self._unwritten.get(row["id"], {})}
+        read = {key: json.loads(row[key]) for key in ("gates", "said", "timeline")}
+        passed = None if row["passed"] is None else bool(row["passed"])
+        return {**row, **read, "passed": passed, "by": row["started_by"]}
 
     # ---- journals -------------------------------------------------------------------------------------
 
@@ -125,7 +140,7 @@ class Runs:
         try:
             self._journals.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreFailed(f"{self._journals}: {error.strerror}", hint="look at the disk") from error
+            raise failed(self._journals, error) from error
         replace(self._file(id), json.dumps(journal, indent=2, default=str).encode() + b"\n")
         return self._file(id)
 
@@ -135,6 +150,10 @@ class Runs:
         if not found:
             raise NotFound(f"drill run {id} has no journal", hint="it runs still, was interrupted, or is unknown")
         return dict(found)
+
+    def activities(self, id: str) -> list[Data]:
+        """What its journal has of the activities; none without a journal."""
+        return list(read_json_object(self._file(id)).get("activities", ()))
 
     def journal_path(self, id: str) -> str:
         """Where the journal of a run is; empty when there is none."""
@@ -149,12 +168,7 @@ class Runs:
         return bool(found[0]["held"]) if found else True
 
     def set_leash(self, held: bool, by: str, at: float) -> None:
+        """Say otherwise."""
         with self._store.write() as db:
             db.execute("delete from leash")
             db["leash"].insert({"held": int(held), "changed_by": by, "at": at})
-
-
-def _read(row: Any) -> Data:
-    read = {key: json.loads(row[key]) for key in ("gates", "said", "timeline")}
-    passed = None if row["passed"] is None else bool(row["passed"])
-    return {**row, **read, "passed": passed, "by": row["started_by"]}

@@ -76,23 +76,34 @@ def stop_dummy(call: Call) -> Steps:
     return Result(True, changed=True, message=f"{name} is gone")
 
 
-def clear(ctx: Context, done: Callable[[list[str]], None]) -> None:
-    """Take every dummy off the stage; `done` is told those that would not go."""
-    left: list[str] = []
+class Sweep:
+    """Takes every dummy off the stage, once at a time."""
 
-    def next_one(names: list[str]) -> None:
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._waiting: list[Callable[[list[str]], None]] = []
+        self._left: list[str] = []
+
+    def sweep(self, done: Callable[[list[str]], None]) -> None:
+        """`done` is told those that would not go, in words. Who asks while it goes on is told its outcome, too."""
+        self._waiting.append(done)
+        if len(self._waiting) == 1:
+            self._left = []
+            self._next(sorted(noted(self._ctx.data)))
+
+    def _next(self, names: list[str]) -> None:
         if not names:
-            done(left)
+            waiting, self._waiting = self._waiting, []
+            for done in waiting:
+                done(list(self._left))
             return
 
         def gone(result: Result) -> None:
             if not result.ok:
-                left.append(f"{names[0]}: {result.message}")
-            next_one(names[1:])
+                self._left.append(f"{names[0]}: {result.message}")
+            self._next(names[1:])
 
-        stop_dummy.perform(ctx, {"name": names[0]}, False, gone)
-
-    next_one(sorted(noted(ctx.data)))
+        stop_dummy.perform(self._ctx, {"name": names[0]}, False, gone)
 
 
 def noted(data: Path) -> Data:

@@ -154,8 +154,11 @@ class BusStore:
     # ---- topics and dead letters --------------------------------------------------------------------
 
     def declare(self, pattern: str, *, durable: bool) -> None:
+        """What is not durable is not declared: so are all topics of which nothing is said."""
         with self.store.write() as db:
-            db.execute("insert or replace into topics values (?, ?)", (pattern, int(durable)))
+            db.execute("delete from topics where pattern = ?", (pattern,))
+            if durable:
+                db.execute("insert into topics values (?, ?)", (pattern, 1))
 
     def declared(self) -> dict[str, bool]:
         """Pattern -> durable."""

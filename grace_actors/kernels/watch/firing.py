@@ -1,13 +1,14 @@
 """Judges figures by the trigger table, tells what is news, and keeps what each trigger did.
 
-A finding leaves in the call in which it is found, as the event `trigger.fired`; storm protection decides whether. It
-must not act on what it tells. Invariant: every finding is told or counted as suppressed.
+A finding leaves in the call in which it is found, as the event `trigger.fired`; storm protection decides whether. Once
+it is no longer so, that is told as `trigger.cleared`. It must not act on what it tells. Invariants: every finding is
+told or counted as suppressed; `trigger.cleared` follows only what was told, also across restarts.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from grace_actors.kernel import Context, Data
@@ -15,6 +16,11 @@ from grace_actors.kernels.storm import RATE_WINDOW_S, Spell, Storm, Verdict
 from grace_actors.kernels.triggers import TRIGGERS, Issue, Limits, Measurements, Trigger, missing_figures
 
 KEPT_FIRED = 200
+MOST_TOLD = 1000
+SURE_AFTER_RUNS = 2
+"""The first look after a start has too few samples to say that something is over."""
+Key = tuple[str, str, str, str]
+"""Trigger, issue, subject and part of a finding."""
 BY_NAME = {trigger.name: trigger for trigger in TRIGGERS}
 
 
@@ -39,7 +45,11 @@ class Firing:
         self.records = {trigger.name: Record() for trigger in TRIGGERS}
         self.fired: deque[Data] = deque(maxlen=KEPT_FIRED)
         self._spells = {"findings": Spell(quiet_s=RATE_WINDOW_S + interval_s), "events": Spell()}
-        self._present: dict[str, set[Hashable]] = {}
+        self._present: dict[str, set[Key]] = {}
+        self._told: dict[Key, None] = {}
+        """What was told and is not over, as far as is known."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when `told` has changed."""
 
     def judge(self, name: str, measurements: Measurements, *, is_whole: bool = True) -> list[Data]:
         """Evaluate one trigger; the events that were told. `is_whole` says that the figures speak of every subject, so
@@ -56,13 +66,22 @@ class Firing:
         issues = trigger.evaluate(measurements, self._limits)
         record.issues += len(issues)
         if is_whole:
-            self._note_present(name, {_key(name, issue) for issue in issues})
+            self._note_present(name, {_key(name, issue) for issue in issues}, is_sure=record.runs >= SURE_AFTER_RUNS)
         return [told for issue in issues if (told := self._fire(trigger, issue, record)) is not None]
 
-    def _note_present(self, name: str, keys: set[Hashable]) -> None:
+    def _note_present(self, name: str, keys: set[Key], *, is_sure: bool) -> None:
         for key in self._present.get(name, set()) - keys:
             self.storm.over(key)
         self._present[name] = keys
+        over = [key for key in self._told if key[0] == name and key not in keys] if is_sure else []
+        for key in over:
+            del self._told[key]
+        still = {key[:3] for key in self._told}
+        for trigger, issue, subject in dict.fromkeys(key[:3] for key in over):
+            if (trigger, issue, subject) not in still:
+                self._ctx.emit("trigger.cleared", subject, {"trigger": trigger, "issue": issue})
+        if over:
+            self.on_change()
 
     def _fire(self, trigger: Trigger, issue: Issue, record: Record) -> Data | None:
         key = _key(trigger.name, issue)
@@ -87,6 +106,11 @@ class Firing:
         event = {"type": "trigger.fired", "subject": issue.subject, "data": data, "at": wall}
         self.fired.append(event)
         self._ctx.emit("trigger.fired", issue.subject, data)
+        if trigger.is_state:
+            self._told[key] = None
+            if len(self._told) > MOST_TOLD:
+                del self._told[next(iter(self._told))]
+            self.on_change()
         return event
 
     # ---- storms -----------------------------------------------------------------------------------
@@ -104,6 +128,16 @@ class Firing:
                 self._ctx.emit("storm.ended", self._ctx.name, {"of": of, **ended})
 
     # ---- what is known ----------------------------------------------------------------------------
+
+    def told(self) -> list[list[str]]:
+        """What was told and is not over, to be kept."""
+        return [list(key) for key in self._told]
+
+    def restore(self, told: Iterable[Iterable[str]]) -> None:
+        """What `told` gave in a former life. Raises ValueError for anything else."""
+        for each in told:
+            trigger, issue, subject, part = (str(word) for word in each)
+            self._told[trigger, issue, subject, part] = None
 
     def table(self) -> list[Data]:
         """Every trigger with what it did."""
@@ -126,5 +160,5 @@ class Firing:
         }
 
 
-def _key(name: str, issue: Issue) -> Hashable:
+def _key(name: str, issue: Issue) -> Key:
     return name, issue.issue, issue.subject, issue.part

@@ -25,6 +25,7 @@ class Boss(FakeActor):
     policies: tuple[PolicySpec, ...] = ()
     fed: list[Any] = field(default_factory=list)
     living: dict[str, Any] = field(default_factory=dict)
+    paused: dict[str, str] = field(default_factory=dict)
     above: str | None = "root"
     parent: At = field(default_factory=lambda: At("root"))
 
@@ -41,7 +42,7 @@ class Boss(FakeActor):
 
 
 def inc(name: str = "anna", gen: int = 1) -> Any:
-    return SimpleNamespace(name=name, gen=gen, shown_pid=os.getpid())
+    return SimpleNamespace(name=name, gen=gen, shown_pid=os.getpid(), processor=None)
 
 
 def boss(*policies: str) -> tuple[Boss, Observing]:
@@ -63,16 +64,26 @@ def test_without_policies_nothing_is_measured() -> None:
 
 def test_a_pulse_becomes_a_measurement_with_queue_gauges_and_processor_time() -> None:
     top, observing = boss("recycle")
-    observing.pulse(inc(), wire.Pulse("anna", 1, "", 3, 10.0, gauges={"failed_runs": 2.0}))
+    anna = inc()
+    observing.pulse(anna, wire.Pulse("anna", 1, "", 3, 10.0, gauges={"failed_runs": 2.0}))
     until = time.process_time() + 0.05
     while time.process_time() < until:
         pass
-    observing.pulse(inc(), wire.Pulse("anna", 1, "", 4, 11.0))
+    observing.pulse(anna, wire.Pulse("anna", 1, "", 4, 11.0))
     first, second = top.fed
     assert first == m.ChildMeasured("anna", 1, 10.0, 3, 0.0, {"failed_runs": 2.0})
     assert second.cpu_percent > 0
     assert (processor_s(os.getpid()) or 0) > 0
     assert processor_s(2**30) is None
+
+
+def test_child_that_an_operator_had_paused_is_no_longer_restarted_for_its_long_queue() -> None:
+    top, observing = boss("mutual_repair")
+    top.paused["anna"] = "operator"
+    observing.pulse(inc(), wire.Pulse("anna", 1, "", 400, 10.0))
+    del top.paused["anna"]
+    observing.pulse(inc(), wire.Pulse("anna", 1, "", 400, 10.0))
+    assert [seen.queue for seen in top.fed] == [0, 400]
 
 
 def test_the_host_is_looked_at_only_for_a_policy_that_lives_on_it() -> None:
@@ -99,21 +110,22 @@ def test_waits_of_a_living_child_are_told_and_passed_on_with_who_told_them() -> 
     assert seen.data["waits"][0] | {"for_s": 0} == {"to": "ben", "verb": "debit", "id": 4, "for_s": 0}
     assert seen.data["owes"] == [{"to": "carl", "id": 2}]
     (passed,) = top.to("root")
-    assert (passed.name, passed.via) == ("anna", "top")
+    assert (passed.name, passed.via) == ("anna", ("top",))
 
 
 def test_waits_from_below_belong_to_the_branch_they_come_through() -> None:
     top, observing = boss("staggered_restart")
-    top.above = None
     top.living["left"] = inc("left", 9)
-    observing.waits(wire.Waits("anna", 1, WAITS.waits, (), via="left"))
-    assert (top.fed[0].subject, top.fed[0].data["child"], top.sent) == ("anna", "left", [])
+    observing.waits(wire.Waits("anna", 1, WAITS.waits, (), via=("left", "lower")))
+    (seen,), (passed,) = top.fed, top.to("root")
+    assert (seen.subject, seen.data["child"], seen.data["above"]) == ("anna", "left", ["left", "lower"])
+    assert passed.via == ("top", "left", "lower")
 
 
 def test_what_an_operator_holds_is_told_to_who_lives_on_it() -> None:
     top, observing = boss("load_shed")
-    observing.held("anna", True, "operator")
-    observing.held("anna", False, "operator")
+    observing.held("anna", True)
+    observing.held("anna", False)
     assert top.fed == [
         m.Observed("child.paused", "anna", {"by": "operator"}),
         m.Observed("child.resumed", "anna", {"by": "operator"}),

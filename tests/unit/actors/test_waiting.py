@@ -99,6 +99,24 @@ def test_a_second_wait_is_told_when_it_is_as_old(actor: Waiter) -> None:
     assert [[wait.to for wait in told.waits] for told in actor.told()] == [["ben"], ["ben", "carl"]]
 
 
+def test_each_answer_to_one_of_many_slow_requests_was_a_look_at_all_of_them_and_a_notice(actor: Waiter) -> None:
+    names = names_of(actor)
+    for _ in range(500):
+        ask(names, "ben")
+        pass_time(actor, 0.004)
+    before = len(actor.told())
+    assert before <= 2.0 / waiting.SETTLE_S
+    for number in range(1, 501):
+        ask(names, "ben")
+        names.answered(number, Answer(ok=True))
+        pass_time(actor, 0.002)
+    assert len(actor.told()) - before <= 1.0 / waiting.SETTLE_S + 1
+    for number in range(501, 1001):
+        names.answered(number, Answer(ok=True))
+    pass_time(actor, waiting.SETTLE_S)
+    assert actor.told()[-1] == wire.Waits("me", 1), "and in the end that nobody is waited for"
+
+
 def test_registry_and_status_do_not_count(actor: Waiter) -> None:
     names = names_of(actor)
     ask(names, "status")

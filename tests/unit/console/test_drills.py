@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from grace_actors.console import polling
 from grace_actors.console.complete import Sources, suggest
 from grace_actors.console.dispatch import dispatch
+from grace_actors.home import Home
 from tests.unit.console.fake import NOT_FOUND, FakeInstance, RemoteError, asked
 from tests.unit.console.fake_drills import PASSED, REFUSED, FakeRunner, looks, row
 
@@ -89,7 +89,7 @@ def test_show_tells_what_is_done_what_must_come_of_it_and_how_it_went(root: Path
         "then kill kernel=librarian (kill-librarian)",
         "at the end ensure_running kernel=librarian",
         "drill_0001 ✖ failed",
-        "not work order, slo 0.2s 1.4s healed after 70 s",
+        "not work order, slo 0.20s 1.4s healed after 70 s",
     ):
         assert words in told
 
@@ -99,6 +99,52 @@ def test_a_drill_that_is_not_there_ends_with_4_and_an_ambiguous_one_with_2(root:
     assert "did you mean: KH002" in capsys.readouterr().err
     two = FakeRunner(row("KH001"), row("KH002"))
     assert run(root / "b", "drill show KH", two)[0] == 2
+
+
+def test_a_card_that_was_just_written_is_read_and_one_with_mistakes_is_told(root: Path, capsys: Captured) -> None:
+    wrong = {"cards": 3, "problems": ["mine.yaml:8:17: unknown playbook 'restarts'"]}
+    code, fake = run(root, "drill list", read_drills=wrong)
+    verbs = [args["verb"] for verb, args in fake.requests if verb == "ask"]
+    assert (code, verbs) == (0, ["read_drills", "drills"])
+    assert capsys.readouterr().out.splitlines()[-1] == "✖ left out: mine.yaml:8:17: unknown playbook 'restarts'"
+    assert run(root / "b", "drill run MINE", read_drills=wrong)[0] == 4
+    assert "left out: mine.yaml:8:17: unknown playbook 'restarts'" in capsys.readouterr().err
+    assert run(root / "c", "drill list --json", read_drills=wrong)[0] == 0
+    told = capsys.readouterr()
+    assert (json.loads(told.out), "mine.yaml:8:17" in told.err) == (LISTED, True)
+
+
+def test_what_a_probe_must_find_is_told_in_words() -> None:
+    from grace_actors.console.drill_lists import _wanted
+
+    assert [
+        _wanted("running"),
+        _wanted([0, 5]),
+        _wanted({"type": "range", "range": [8, 8]}),
+        _wanted(["up", "degraded", "paused"]),
+        _wanted({"type": "regex", "pattern": "^ok"}),
+    ] == ["running", "0 to 5", "8", "up or degraded or paused", "a text like ^ok"]
+
+
+def test_validate_tells_the_mistakes_of_files_and_needs_no_instance(root: Path, capsys: Captured) -> None:
+    from chaos.loader import BUILT_IN
+
+    root.mkdir()
+    text = (BUILT_IN / "KH002.yaml").read_text(encoding="utf-8")
+    card = root / "mine.yaml"
+    home = Home(root / "none")
+    card.write_text(text.replace("card: KH002", "card: MINE"), encoding="utf-8")
+    assert dispatch(["drill", "validate", str(card)], home) == 0
+    assert capsys.readouterr().out == f"{card}: valid (cards: MINE)\n"
+    wrong = text.replace("card: KH002", "card: MINE").replace("playbook: restart", "playbook: restarts")
+    card.write_text(wrong, encoding="utf-8")
+    assert dispatch(["drill", "validate", str(root)], home) == 1
+    assert "unknown playbook 'restarts'" in capsys.readouterr().err
+    card.write_text(text, encoding="utf-8")
+    assert dispatch(["drill", "validate", "--json", str(card)], home) == 1
+    (fault,) = json.loads(capsys.readouterr().out)["faults"]
+    assert "the id KH002 has a card that comes with Grace" in fault["message"]
+    assert dispatch(["drill", "validate", str(root / "other.yaml")], home) == 2
 
 
 def test_an_id_may_be_typed_in_small_letters(root: Path) -> None:
@@ -119,11 +165,11 @@ def test_run_prints_a_line_for_each_change_and_ends_with_0_when_it_passed(root: 
     assert told[0] == "KH002 is drilled: drill_0001 started by alice"
     assert [line.split()[1] for line in told if line.startswith("  gate")] == ["trigger", "playbook", "work", "slo"]
     assert [line for line in told if line.startswith("  inject ")] == [
-        "  inject kill-librarian ok (0.0s): killed, pid 4711"
+        "  inject kill-librarian ok (0.02s): killed, pid 4711"
     ]
     assert sum(line.startswith("  probe librarian-running ok") for line in told) == 2  # before and after
     assert told[-2:] == [
-        "KH002 passed: noticed after 0.2s, healed after 1.4s",
+        "KH002 passed: noticed after 0.20s, healed after 1.4s",
         "  journal /srv/grace/chaos/journals/drill_0001.json",
     ]
     assert [line for line in told if line in ("  checking", "  injecting", "  healing")] == [
@@ -185,19 +231,10 @@ def test_nothing_is_run_when_one_of_the_names_is_wrong(root: Path, capsys: Captu
     assert "unknown drill 'XX9'" in capsys.readouterr().err
 
 
-def test_times_repeats_and_waits_as_long_as_the_drill_says(
-    root: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waited: list[float] = []
-    sleep = time.sleep
-    monkeypatch.setattr("grace_actors.console.drill_run.time.sleep", lambda s: waited.append(s) if s > 1 else sleep(s))
-    code, fake = run(root, "drill run KH002 --times 3", FakeRunner(row("KH002", waits_s=61.0)))
+def test_times_repeats(root: Path, capsys: Captured) -> None:
+    code, fake = run(root, "drill run KH002 --times 3", FakeRunner(row("KH002")))
     assert (code, len(asked(fake, "run_drill"))) == (0, 3)
-    assert waited == pytest.approx([61.0, 61.0], abs=1)
-    assert min(waited) >= 61.0
-    told = capsys.readouterr().out
-    assert "KH002 rests for another 1m" in told
-    assert told.endswith("3 of 3 passed\n")
+    assert capsys.readouterr().out.endswith("3 of 3 passed\n")
 
 
 def test_those_who_answer_may_be_gone_for_a_while_during_a_drill(root: Path, capsys: Captured) -> None:
@@ -241,7 +278,8 @@ def test_ctrl_c_ends_the_watching_alone_and_says_how_to_halt(
     monkeypatch.setattr("grace_actors.console.polling.time.sleep", interrupted)
     code, fake = run(root, "drill run KH002")
     assert (code, asked(fake, "halt")) == (130, [])
-    assert "drill_0001 goes on. Watch it: drill follow drill_0001   Stop it: drill halt" in capsys.readouterr().err
+    told = "drill_0001 goes on\n  watch it: drill follow drill_0001\n  stop it: drill halt"
+    assert told in capsys.readouterr().err
 
 
 def test_follow_watches_the_newest_run_or_the_one_that_is_named(root: Path, capsys: Captured) -> None:
@@ -253,6 +291,21 @@ def test_follow_watches_the_newest_run_or_the_one_that_is_named(root: Path, caps
     told = capsys.readouterr().out
     assert "KH002 passed" in told
     assert "KH001 failed: not slo" in told
+
+
+def test_follow_takes_a_drill_for_its_newest_run_and_tells_at_once_what_it_does_not_know(
+    root: Path, capsys: Captured
+) -> None:
+    runner = FakeRunner(*LISTED)
+    runner.add("drill_0001", looks("drill_0001", "KH002")[-1:])
+    assert run(root, "drill follow kh002", runner)[0] == 0
+    assert "KH002 passed" in capsys.readouterr().out
+    assert run(root / "b", "drill follow zzz", runner)[0] == 4
+    assert "there is no run or drill 'zzz'" in capsys.readouterr().err
+    assert run(root / "c", "drill follow SEC", runner)[0] == 4
+    assert "SEC001 was never run" in capsys.readouterr().err
+    assert run(root / "d", "drill follow")[0] == 4
+    assert "no drill was run yet" in capsys.readouterr().err
 
 
 # ---- halt, coverage, schedule ---------------------------------------------------------------------------------------
@@ -394,9 +447,13 @@ def test_words_that_mean_nothing_are_told_and_nothing_is_begun(
 
 
 def test_an_instance_without_a_chaos_runner_says_so_with_4(root: Path, capsys: Captured) -> None:
-    with FakeInstance(root, {"ask": NOT_FOUND}) as fake:
-        assert dispatch(["drill", "list"], fake.home) == 4
-    assert "no such thing" in capsys.readouterr().err
+    nowhere = RemoteError(code="not_found", message="nothing in the tree is called 'chaos_runner'", hint="known: till")
+    for number, line in enumerate(("drill list", "drill halt", "chaos faults", "kong --yes")):
+        with FakeInstance(root / str(number), {"ask": nowhere}) as fake:
+            assert dispatch(line.split(), fake.home) == 4
+        told = capsys.readouterr().err
+        assert "this tree has no chaos_runner" in told
+        assert "grace_actors.kernels.chaos_runner:ChaosRunner" in told
 
 
 def test_ids_of_drills_are_completed_where_one_is_taken() -> None:

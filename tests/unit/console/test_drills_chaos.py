@@ -53,6 +53,21 @@ def test_the_leash_is_put_on_and_taken_off_in_the_name_of_the_user(
     assert json.loads(capsys.readouterr().out) == {"leashed": word == "on"}
 
 
+def test_the_leash_alone_is_told_and_changes_nothing(root: Path, capsys: Captured) -> None:
+    code, fake = run(root, "chaos leash")
+    assert (code, asked(fake, "leash")) == (0, [])
+    assert "leash       on: no drill starts by itself" in capsys.readouterr().out
+    run(root / "b", "chaos leash --json")
+    assert json.loads(capsys.readouterr().out) == {"leashed": True}
+
+
+def test_a_leash_that_holds_is_not_told_twice(root: Path, capsys: Captured) -> None:
+    run(root, "chaos status", schedule=PLAN | {"withheld": "leashed"})
+    assert "withheld" not in capsys.readouterr().out
+    run(root / "b", "chaos status", schedule=PLAN | {"withheld": "an incident is open"})
+    assert "an incident is open" in capsys.readouterr().out
+
+
 def test_status_tells_the_leash_and_what_is_there_now(root: Path, capsys: Captured) -> None:
     assert run(root, "chaos status")[0] == 0
     told = " ".join(capsys.readouterr().out.split())
@@ -93,7 +108,6 @@ def test_undo_takes_a_prefix_and_ends_with_1_when_it_could_not(root: Path, capsy
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("chaos leash", "on or off?"),
         ("chaos leash of", "did you mean: off"),
         ("chaos undo", "chaos faults shows them"),
         ("chaos status x", "chaos status with an ID"),

@@ -131,5 +131,5 @@ def test_on_a_terminal_the_table_fills_in_place_and_stays(root: Path, monkeypatc
     assert "\x1b[1A" in written
     assert not re.search(r"\x1b\[3\dm", written)  # no colour
     last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", written[written.rindex("KH002  ") :])
-    assert "✓ passed: noticed after 0.2s, healed after 1.4s" in last
+    assert "✓ passed: noticed after 0.20s, healed after 1.4s" in last
     assert "journal /srv/grace" in last

@@ -27,8 +27,7 @@ GOOD: list[tuple[str, dict[str, Any]]] = [
 ]
 BAD: list[tuple[str, str]] = [
     ("kill", "missing: NAME"),
-    ("inject", "missing: FAULT, TARGET"),
-    ("inject crash", "missing: TARGET"),
+    ("inject", "missing: FAULT"),
     ("status a b", "'b' is one word too many"),
     ("events --since", "--since: expected one argument"),
     ("events --since x", "'x' is no count"),

@@ -174,11 +174,16 @@ def test_inject_sends_typed_parameters_with_defaults(root: Path, capsys: Capture
         {"fault": "hang", "target": "message_bus", "params": {"seconds": 60.0}},
         {"fault": "leak", "target": "message_bus", "params": {"mb": 7}},
     ]
-    assert "injected crash message=bad port into message_bus" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines() == [
+        "injected crash message='bad port' into message_bus",
+        "injected hang seconds=60.0 into message_bus",
+        "  it ends by itself after 60 s",
+        "injected leak mb=7 into message_bus",
+    ]
 
 
 def test_inject_knows_what_has_no_name_in_the_tree_and_how_it_ends(root: Path, capsys: Captured) -> None:
-    with FakeInstance(root, {"inject": {"result": "injected"}}) as fake:
+    with FakeInstance(root, {"inject": {"result": "injected", "record": "burn-1"}}) as fake:
         assert run(fake, "inject burn ho cores=1") == 0
         assert run(fake, "inject pard mess") == 0
         sent = [args for verb, args in fake.requests if verb == "inject"]
@@ -186,7 +191,29 @@ def test_inject_knows_what_has_no_name_in_the_tree_and_how_it_ends(root: Path, c
         {"fault": "burn", "target": "host", "params": {"cores": 1, "seconds": 60.0}},
         {"fault": "pardon", "target": "message_bus", "params": {"fault": "*"}},
     ]
-    assert capsys.readouterr().out == "injected burn cores=1 seconds=60.0 into host\nended what lasted in message_bus\n"
+    assert capsys.readouterr().out.splitlines() == [
+        "injected burn cores=1 seconds=60.0 into host",
+        "  it ends by itself after 60 s; now: chaos undo burn-1",
+        "ended what lasted in message_bus",
+    ]
+
+
+def test_a_fault_of_the_host_or_the_home_needs_no_target_and_any_other_does(root: Path, capsys: Captured) -> None:
+    with FakeInstance(root, {"inject": {"result": "injected"}}) as fake:
+        assert run(fake, "inject burn") == 0
+        assert run(fake, "inject delete path=config/a.yaml") == 0
+        assert run(fake, "inject hang") == 2
+        assert run(fake, "inject hang seconds=2") == 2
+        sent = [args for verb, args in fake.requests if verb == "inject"]
+    assert [each["target"] for each in sent] == ["host", "home"]
+    assert sent[1]["params"] == {"path": "config/a.yaml", "seconds": 300.0}
+    assert capsys.readouterr().err.count("inject hang: missing: TARGET") == 2
+
+
+def test_what_lasts_without_a_record_is_ended_by_a_pardon(root: Path, capsys: Captured) -> None:
+    with FakeInstance(root, {"inject": {"result": "injected"}}) as fake:
+        assert run(fake, "inject mute message_bus") == 0
+    assert "it ends by itself after 40 s; now: inject pardon message_bus" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -270,7 +297,7 @@ def test_help_lists_every_verb_and_explains_one(root: Path, capsys: Captured) ->
     for words in (["help", "inject"], ["inject", "--help"], ["inject", "-h"]):
         assert dispatch(words, Home(root)) == 0
         text = capsys.readouterr().out
-        assert text.startswith("usage: inject FAULT TARGET [k=v ...] [--json]")
+        assert text.startswith("usage: inject FAULT [TARGET] [k=v ...] [--json]")
         assert "seconds=60.0" in text
     assert dispatch(["help", "injekt"], Home(root)) == 2
 

@@ -123,6 +123,8 @@ def test_a_run_that_is_cancelled_does_its_always_block_and_nothing_else(stage: S
 def test_a_run_that_waits_for_people_can_be_cancelled(stage: Stage) -> None:
     stage.write("p", ASKS)
     id = stage.up().begin()
+    asked = approval(stage)
     assert stage.ask("cancel_run", id=id)["status"] == "canceled"
-    respond(stage, approval(stage), "approve")
+    stage.bench.advance(0.0)
+    assert stage.bench.ask("governance", "approval", id=asked)["state"] == "rejected", "nobody is asked any more"
     assert stage.called() == []

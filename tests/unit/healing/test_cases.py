@@ -222,6 +222,54 @@ def test_a_trigger_is_decided_at_once_and_its_measured_figures_do_not_make_it_an
     assert [(i["kernel"], i["state"], i["count"], i["repair"]) for i in found] == [("host", "healed", 2, "cool")]
 
 
+COOL = "triggers: [{type: resource_pressure}]\nsteps:\n  - {id: cool, action: set_flag}\n"
+HOT = {"trigger": "resource_pressure", "issue": "cpu_saturation"}
+
+
+def hot(ward: Ward) -> None:
+    ward.happen("trigger.fired", "host", **HOT, severity="high", detail="CPU at 97 %")
+
+
+def test_an_incident_waited_for_approval_for_a_day_although_the_pressure_was_over(ward: Ward) -> None:
+    ward.write("cool", COOL)
+    ward.up()
+    hot(ward)
+    ward.world.answer("set_flag")
+    ward.settle()
+    hot(ward)
+    assert ward.incident()["state"] == "awaiting_approval"
+    ward.happen("trigger.cleared", "host", trigger="resource_pressure", issue="memory_pressure")
+    assert ward.incident()["state"] == "awaiting_approval", "something else is over"
+    ward.happen("trigger.cleared", "host", **HOT)
+    found = ward.incident()
+    assert (found["state"], found["repair"], found["auto"]) == ("healed", "by itself", True)
+    ward.settle()
+    assert ward.bench.ask("governance", "approvals", state="pending")["approvals"] == [], "nobody is asked any more"
+
+
+def test_an_incident_ordered_a_patch_against_a_pressure_that_was_over(ward: Ward) -> None:
+    ward.write("cool", COOL)
+    ward.up()
+    hot(ward)
+    ward.happen("trigger.cleared", "host", **HOT)
+    assert ward.incident()["state"] == "repairing", "what was begun is brought to its end"
+    ward.world.answer("set_flag", ok=False)
+    ward.settle()
+    found = ward.incident()
+    assert (found["state"], found["repair"], found["work_order"]) == ("healed", "by itself", None)
+
+
+def test_what_comes_back_during_its_repair_is_not_over(ward: Ward) -> None:
+    ward.write("cool", COOL)
+    ward.up()
+    hot(ward)
+    ward.happen("trigger.cleared", "host", **HOT)
+    hot(ward)
+    ward.world.answer("set_flag", ok=False)
+    ward.settle()
+    assert ward.incident()["state"] not in ("healed", "repairing")
+
+
 def test_good_news_starts_its_playbook_without_an_incident(ward: Ward) -> None:
     ward.write("resume", "triggers: [{type: host.relieved}]\nsteps:\n  - {id: go, action: set_flag}\n")
     ward.up().happen("host.relieved", "cpu")

@@ -28,7 +28,8 @@ CALM = HostSample(
 
 
 @pytest.fixture
-def bench(tmp_path):
+def bench(tmp_path, monkeypatch):
+    monkeypatch.setattr(infrastructure_manager.OwnCpu, "percent", lambda self, now: 50.0)
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "some.yaml").write_text("kept: true\n")  # for the snapshot sets
     bench = Bench(tmp_path)
@@ -46,7 +47,8 @@ def test_the_first_cpu_figure_is_unknown_and_not_zero(bench):
     assert ask(bench, "history")["samples"][1]["cpu_percent"] is not None
 
 
-def test_a_sample_is_taken_every_thirty_seconds_and_an_hour_is_kept(bench):
+def test_a_sample_is_taken_every_thirty_seconds_and_an_hour_is_kept(bench, monkeypatch):
+    monkeypatch.setattr(infrastructure_manager, "read_host", lambda at, *_, **__: replace(CALM, at=at))
     bench.advance(30 * 130)
     samples = ask(bench, "history", limit=120)["samples"]
     assert len(samples) == 120
@@ -88,10 +90,54 @@ def test_pressure_begins_above_its_limit(field, value, expected):
 
 
 def test_pressure_is_told_when_it_begins_and_when_it_ends(bench, monkeypatch):
-    samples = [CALM, replace(CALM, memory_percent=95.0), replace(CALM, memory_percent=96.0), CALM]
-    monkeypatch.setattr(infrastructure_manager, "read_host", lambda *_, **__: samples.pop(0))
+    samples = [CALM, replace(CALM, memory_percent=95.0), replace(CALM, memory_percent=96.0)]
+    monkeypatch.setattr(infrastructure_manager, "read_host", lambda *_, **__: samples.pop(0) if samples else CALM)
     bench.advance(30 * 4)
     assert [type for type in bench.types() if type.startswith("host.")] == ["host.pressured", "host.relieved"]
+
+
+HOT = replace(CALM, cpu_percent=99.0)
+
+
+def told(bench):
+    return [type for type in bench.types() if type.startswith("host.")]
+
+
+def test_the_end_of_a_pressure_was_noticed_half_a_minute_late_and_a_gap_of_a_second_was_one(bench, monkeypatch):
+    host = [HOT]
+    monkeypatch.setattr(infrastructure_manager, "read_host", lambda *_, **__: host[0])
+    bench.advance(31)
+    host[0] = CALM
+    bench.ask("infrastructure_manager", "sample")
+    host[0] = HOT
+    bench.advance(20)
+    assert told(bench) == ["host.pressured"]
+    host[0] = CALM
+    bench.advance(11)
+    assert told(bench) == ["host.pressured", "host.relieved"]
+
+
+def test_kernels_stayed_paused_for_a_host_that_others_saturate(bench, monkeypatch):
+    own = [50.0]
+    monkeypatch.setattr(infrastructure_manager, "read_host", lambda *_, **__: HOT)
+    monkeypatch.setattr(infrastructure_manager.OwnCpu, "percent", lambda self, now: own[0])
+    bench.advance(31)
+    assert ask(bench, "pressure")["pressed"]
+    own[0] = 3.0
+    bench.advance(15)
+    assert told(bench) == ["host.pressured", "host.relieved"]
+    assert not ask(bench, "pressure")["pressed"]
+
+
+def test_a_pressure_that_ended_while_it_was_restarted_was_never_told_to_be_over(bench, monkeypatch):
+    host = [HOT]
+    monkeypatch.setattr(infrastructure_manager, "read_host", lambda *_, **__: host[0])
+    bench.advance(31)
+    host[0] = CALM
+    bench.crash("infrastructure_manager")
+    bench.add("infrastructure_manager", InfrastructureManager)
+    bench.advance(15)
+    assert told(bench) == ["host.pressured", "host.relieved"]
 
 
 def test_cpu_of_a_process_is_unknown_at_first_and_a_reused_pid_starts_anew():

@@ -10,6 +10,7 @@ import pytest
 from grace_actors.errors import GraceError
 from grace_actors.kernel import LATER, Kernel, Request
 from grace_actors.kernels.health_monitor import HealthMonitor
+from grace_actors.kernels.suspicion import SUSPECT_LEVEL
 from grace_actors.status import Status
 from tests.harness.kernels import Bench
 from tests.unit.status.test_model import child, supervisor
@@ -69,6 +70,20 @@ def test_a_kernel_that_stops_answering_is_suspected_and_recovers_with_its_next_a
     bench.advance(15)
     assert health(bench, "bus")["healthy"]
     assert [(e[1], e[2]["how"]) for e in bench.events if e[0] == "health.recovered"] == [("bus", "answered")]
+
+
+def test_suspicion_no_longer_stays_unknown_to_the_policies_of_its_supervisor(bench: Bench) -> None:
+    bench.advance(30)
+    hang(bench, "bus")
+    bench.advance(20)
+    hang(bench, "bus", hangs=False)
+    bench.advance(15)
+    told = [(to, args["topic"], args["subject"]) for _, to, verb, args in bench.sent if verb == "observe"]
+    levels = [args["data"]["level"] for _, _, verb, args in bench.sent if verb == "observe" and "level" in args["data"]]
+    assert len(levels) >= 10, "every second while it lasts"
+    assert levels == sorted(levels)
+    assert levels[0] >= SUSPECT_LEVEL
+    assert told == [*[("grace", "health.suspected", "bus")] * len(levels), ("grace", "health.recovered", "bus")]
 
 
 def test_a_kernel_that_is_not_said_to_run_is_not_suspected(bench: Bench) -> None:

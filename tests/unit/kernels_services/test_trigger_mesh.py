@@ -79,6 +79,29 @@ def test_a_finding_that_was_over_is_told_again_when_it_comes_back(bench: Bench) 
     assert fired(bench) == [("heartbeat_gap", "bus", "medium")] * 2
 
 
+def cleared(bench: Bench) -> list[tuple[str, Any]]:
+    return [(subject, data) for type, subject, data in bench.events if type == "trigger.cleared"]
+
+
+def test_what_was_told_and_is_over_is_told_to_be_over_once_also_after_a_kill(bench: Bench) -> None:
+    monitor = bench.kernels["health_monitor"]
+    monitor.waiting_s = 31.0  # type: ignore[attr-defined]
+    bench.advance(61)
+    again(bench)
+    monitor.waiting_s = 0.0  # type: ignore[attr-defined]
+    assert cleared(bench) == []
+    bench.advance(121)
+    assert cleared(bench) == [("bus", {"trigger": "health_signal_gap", "issue": "heartbeat_gap"})]
+
+
+def test_an_error_that_happened_is_never_over(bench: Bench) -> None:
+    for _ in range(5):
+        record(bench, "child.exited", "bus", {"kind": "crash", "reason": "KeyError: 1"})
+    assert fired(bench)[0][0] == "repeated_error"
+    bench.advance(7200)
+    assert cleared(bench) == []
+
+
 def test_a_suspicion_is_judged_when_the_silence_is_too_long_and_not_at_the_next_half_minute(bench: Bench) -> None:
     bench.advance(31)
     bench.kernels["health_monitor"].waiting_s = 31.0  # type: ignore[attr-defined]

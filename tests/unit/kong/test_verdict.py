@@ -1,4 +1,4 @@
-"""The judgement of Chaos Kong: five gates, and no gate passes on a fact that nobody has seen."""
+"""The judgement of Chaos Kong: seven gates, and no gate passes on a fact that nobody has seen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,17 @@ WELL: dict[str, Any] = {
     "last_injection_at": 100.0,
     "whole_at": 112.5,
     "open_incidents": [],
+    "paused": [],
     "records_left": [],
+    "stage_left": [],
+    "processes_left": [],
+    "blasts": 100,
+    "blasts_made": 98,
+    "blasts_failed": ["kill bus: nobody answered", "burn host: no memory"],
+    "load_asked_per_s": 500,
+    "load_per_s": 480.0,
+    "load_per_s_while_up": 499.5,
+    "load_stood_still_s": 2.0,
     "kernel_restarts": 12,
 }
 
@@ -39,10 +49,15 @@ def test_what_stands_again_has_passed() -> None:
         ("down", ["librarian"], "kernels_up", "librarian"),
         ("log_ok", False, "log_verified", "damaged"),
         ("lost", 3, "nothing_lost", "3 of 1000"),
-        ("whole_at", 401.0, "limits_met", "301 s after"),
+        ("whole_at", 130.1, "limits_met", "30.1 s after"),
         ("whole_at", None, "limits_met", "not whole"),
         ("open_incidents", ["i-1"], "nothing_left", "i-1"),
         ("records_left", ["f-1"], "nothing_left", "f-1"),
+        ("paused", ["librarian"], "nothing_left", "paused kernels librarian"),
+        ("stage_left", ["drill_sink"], "nothing_left", "drill_sink"),
+        ("processes_left", ["17 stress-ng"], "nothing_left", "17 stress-ng"),
+        ("blasts_made", 89, "blasts_made", "89 of 100"),
+        ("load_per_s", 249.0, "load_ran", "249 messages a second of 500, 499.5 while all was up"),
     ],
 )
 def test_what_is_wrong_fails_its_own_gate_and_is_named(fact: str, value: Any, gate: str, word: str) -> None:
@@ -52,9 +67,23 @@ def test_what_is_wrong_fails_its_own_gate_and_is_named(fact: str, value: Any, ga
     assert word in found["said"][gate]
 
 
-@pytest.mark.parametrize("fact", ["down", "log_ok", "acknowledged", "lost", "whole_at", "open_incidents"])
+NEEDED = (
+    *("down", "log_ok", "acknowledged", "lost", "last_injection_at", "whole_at", "open_incidents", "paused"),
+    *("records_left", "stage_left", "processes_left", "blasts", "blasts_made", "blasts_failed", "load_per_s"),
+)
+
+
+@pytest.mark.parametrize("fact", NEEDED)
 def test_a_fact_that_is_missing_fails_its_gate(fact: str) -> None:
     assert judge({name: value for name, value in WELL.items() if name != fact})["passed"] is False
+
+
+def test_a_blast_that_was_not_made_is_named_though_all_has_passed() -> None:
+    assert "not made: kill bus: nobody answered" in judge(WELL)["said"]["blasts_made"]
+
+
+def test_a_load_that_stood_still_is_shown() -> None:
+    assert judge(WELL)["said"]["load_ran"].endswith("it stood still for 2 s")
 
 
 def test_the_limit_can_be_a_tighter_one() -> None:
@@ -62,7 +91,8 @@ def test_the_limit_can_be_a_tighter_one() -> None:
 
 
 def test_without_a_load_nothing_can_be_lost() -> None:
-    found = judge({**WELL, "acknowledged": 0, "delivered": 0})
+    facts = {name: value for name, value in WELL.items() if not name.startswith("load_")}
+    found = judge({**facts, "acknowledged": 0, "delivered": 0})
     assert (found["passed"], found["said"]["nothing_lost"]) == (True, "there was no load")
 
 

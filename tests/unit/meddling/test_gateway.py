@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from grace_actors.errors import Refused
+from grace_actors.errors import Died, Refused
 from grace_actors.gateway import Verbs
 
 
@@ -21,10 +21,13 @@ class Tree:
     def __init__(self, *more: Any) -> None:
         self.tree = node("tree", "supervisor", node("bus", "kernel"), node("web", "process"), *more)
         self.asked: list[tuple[str, str, Any]] = []
+        self.gone: tuple[str, ...] = ()
 
     def ask(self, to: str, verb: str, args: Any, **_: Any) -> Any:
         if to == "status":
             return {"tree": self.tree}
+        if to in self.gone:
+            raise Died(f"{to} died", hint="")
         self.asked.append((to, verb, args))
         return {"record": "r1"}
 
@@ -42,6 +45,28 @@ def test_a_fault_of_a_kernel_is_asked_of_its_supervisor() -> None:
     muted, pardoned = (args for _, _, args in tree.asked)
     assert muted == {"fault": "mute", "child": "bus", "params": {"seconds": 40.0}}
     assert pardoned == {"fault": "pardon", "child": "bus", "params": {"fault": "*"}}
+
+
+def test_what_lasts_is_asked_of_the_runner_which_keeps_a_record() -> None:
+    tree = Tree(RUNNER)
+    assert tree.inject("mute", "bus")["record"] == "r1"
+    assert tree.inject("hang", "web", seconds=2.0)["record"] == "r1"
+    assert [to for to, _, _ in tree.asked] == ["chaos_runner", "chaos_runner"]
+    assert "record" not in tree.inject("kill", "bus")
+
+
+def test_what_takes_the_runner_along_is_asked_of_its_supervisor() -> None:
+    tree = Tree(node("drills", "supervisor", RUNNER))
+    tree.inject("mute", "chaos_runner")
+    tree.inject("hang", "drills")
+    assert [to for to, _, _ in tree.asked] == ["drills", "tree"]
+
+
+def test_what_lasts_is_done_without_a_record_while_the_runner_is_gone() -> None:
+    tree = Tree(RUNNER)
+    tree.gone = ("chaos_runner",)
+    assert "record" not in tree.inject("mute", "bus")
+    assert [to for to, _, _ in tree.asked] == ["tree"]
 
 
 def test_a_fault_of_the_host_is_asked_of_the_runner() -> None:

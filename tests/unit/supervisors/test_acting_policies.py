@@ -147,7 +147,11 @@ def test_measurements_of_an_older_incarnation_say_nothing():
 
 def test_suspicion_makes_unwell_until_it_is_taken_back():
     d = with_policy("mutual_repair", **PAIR, cooldown_s=0.0)
-    d.do(Observed("health.suspected", "top/a", {"level": 9.5}))
+    suspected, recovered = Observed("health.suspected", "top/a", {"level": 9.5}), Observed("health.recovered", "top/a")
+    d.do(suspected, suspected, suspected, suspected, recovered, suspected)
+    measured(d, "a", 9, cpu_percent=1.0)
+    assert types(d, "mutual_repair") == [], "whoever suspects may have been slow itself"
+    d.do(suspected, suspected, suspected, suspected)
     (report,) = d.told("mutual_repair.requested")
     assert (report.subject, report.data["criterion"], report.data["value"]) == ("a", "suspicion", 9.5)
     assert types(d, "mutual_repair") == ["requested", "healed"]  # its new incarnation is not suspected
@@ -221,6 +225,16 @@ def test_a_host_that_others_saturate_is_no_pressure_and_pausing_ends_when_they_a
     under(d, 1, cpu_percent=99.0, own_percent=40.0)
     under(d, 1, cpu_percent=99.0, own_percent=2.0)
     assert pauses(d) == [("b", True), ("b", False)]
+
+
+def test_four_paused_children_waited_three_samples_each_after_the_pressure_was_over():
+    d = with_policy("load_shed", "abcde", samples=2)
+    under(d, 8, cpu_percent=99.0)
+    assert len(pauses(d)) == 4
+    under(d, 1, cpu_percent=5.0)
+    assert len(pauses(d)) == 4
+    under(d, 3, cpu_percent=5.0)
+    assert pauses(d)[4:] == [("b", False), ("c", False), ("d", False), ("e", False)]
 
 
 def test_what_an_operator_paused_is_neither_paused_nor_resumed():

@@ -317,6 +317,15 @@ def test_circle_below_one_branch_is_that_ones_business_for_a_while():
     assert len(d.told(BROKEN)) == 1
 
 
+def test_branch_is_no_longer_restarted_for_a_circle_that_ended_with_a_supervisor_further_down():
+    d = Room(BRANCHES)
+    for who, other in ("ab", "ba"):
+        d.waits(who, other, owes=other, child="left", above=["left", "lower"])
+    d.do(m.Observed("member.exited", "lower", {"kind": "killed"}))
+    d.advance(60.0)
+    assert not d.told(FOUND)
+
+
 def test_circle_across_branches_is_opened_by_one_of_them_which_is_told():
     d = Room(BRANCHES)
     d.circle("a", "b", a="left", b="right")
