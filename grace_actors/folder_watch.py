@@ -17,7 +17,9 @@ from pathlib import Path
 from grace_actors.kernel import Context, Timer
 
 _CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x8, 0x40, 0x80, 0x100, 0x200
-_MASK = _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE
+_ITSELF_DELETED, _ITSELF_MOVED = 0x400, 0x800
+"""Another folder may come to stand in its place."""
+_MASK = _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE | _ITSELF_DELETED | _ITSELF_MOVED
 MOST_FOLDERS = 200
 READ_BYTES = 64 * 1024
 

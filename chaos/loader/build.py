@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
 from chaos.card import (
@@ -28,6 +29,7 @@ from chaos.loader.keys import (
     CARD_ID_FORM,
     MOST_S,
     MOST_WEIGHT,
+    OWN_EVENTS,
     SECTIONS,
     TITLES,
     ActivityType,
@@ -124,6 +126,9 @@ class Builder:
             return Expect(trigger=TriggerRule(type=""))
         rule: Section | None = section["trigger"]
         where: Node | None = rule["where"] if rule else None
+        if rule and any(fnmatchcase(own, rule["type"] or "") for own in OWN_EVENTS):
+            message = f"the trigger {rule['type'][:60]!r} is an event of the drill itself"
+            self._faults.add(rule.place("type"), message, "an event by which somebody else notices")
         trigger = TriggerRule(
             type=(rule["type"] or "") if rule else "",
             subject=rule["subject"] if rule else "*",

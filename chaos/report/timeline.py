@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chaos.report.markup import Markup, element, joined
-from chaos.report.words import mappings, number, seconds, text
+from chaos.report.words import KONG, mappings, number, seconds, text
 
 WIDTH, LEFT, RIGHT = 960.0, 190.0, 30.0
 PLOT = WIDTH - LEFT - RIGHT
@@ -30,6 +30,9 @@ LEGEND = (
     ("undone", "fault undone"),
     (OTHER, "other"),
 )
+_DRILL, _KONG_RUN = (("exited", "hung"), ("started",)), (("detected",), ("recovered",))
+"""By which marks something goes down and comes up. What a drill detects may be something that runs all the while, and
+what it calls recovered is everything; Kong calls so the end and the start of a process."""
 WHOLE = "the drill"
 """The lane of what is about no kernel."""
 
@@ -88,7 +91,14 @@ def picture(run: Mapping[str, Any], *, label: str) -> Markup:
         rows = _rows(found, total)
         height = GAP + ROW * (max(rows) + 1)
         drawn.append(
-            _lane(subject, list(zip(found, rows, strict=True)), total, top, height, is_odd=len(drawn) % 2 == 1)
+            _lane(
+                subject,
+                [(mark, row, place(mark.at_s, total)) for mark, row in zip(found, rows, strict=True)],
+                list(_down(found, total, *(_KONG_RUN if run.get("id") == KONG else _DRILL))),
+                top,
+                height,
+                is_odd=len(drawn) % 2 == 1,
+            )
         )
         top += height
     axis = joined(_axis(total, top))
@@ -110,7 +120,13 @@ def _rows(marks: Sequence[Mark], total_s: float) -> list[int]:
 
 
 def _lane(
-    subject: str, marks: Sequence[tuple[Mark, int]], total_s: float, top: float, height: float, *, is_odd: bool
+    subject: str,
+    marks: Sequence[tuple[Mark, int, float]],
+    spans: Sequence[tuple[float, float]],
+    top: float,
+    height: float,
+    *,
+    is_odd: bool,
 ) -> Markup:
     band = element("rect", x=0, y=top, width=WIDTH, height=height, class_="band odd" if is_odd else "band")
     short = subject if len(subject) <= _LABEL_CHARS else f"{subject[: _LABEL_CHARS - 1]}\N{HORIZONTAL ELLIPSIS}"
@@ -118,22 +134,24 @@ def _lane(
     name = element("text", element("title", subject), short, x=8, y=middle + 4, class_="lane")
     down = [
         element("rect", x=begin, y=middle - 2, width=max(end - begin, 1.0), height=4, class_="down")
-        for begin, end in _down([mark for mark, _ in marks], total_s)
+        for begin, end in spans
     ]
-    shapes = [_shape(mark, place(mark.at_s, total_s), top + GAP / 2 + ROW * row + ROW / 2) for mark, row in marks]
+    shapes = [_shape(mark, x, top + GAP / 2 + ROW * row + ROW / 2) for mark, row, x in marks]
     return element("g", band, name, *down, *shapes)
 
 
-def _down(marks: Sequence[Mark], total_s: float) -> Iterator[tuple[float, float]]:
-    """From each first injection or detection to the recovery that follows; without one, to the end."""
+def _down(
+    marks: Sequence[Mark], total_s: float, falls: Sequence[str], rises: Sequence[str]
+) -> Iterator[tuple[float, float]]:
+    """From each fall to the rise that follows; without one, to the end."""
     since: float | None = None
     for mark in marks:
-        if mark.shape in ("injected", "detected") and since is None:
+        if mark.what in falls and since is None:
             since = mark.at_s
-        elif mark.shape == "recovered" and since is not None:
+        elif mark.what in rises and since is not None:
             yield place(since, total_s), place(mark.at_s, total_s)
             since = None
-    if since is not None and any(mark.shape == "detected" for mark in marks):
+    if since is not None:
         yield place(since, total_s), place(total_s, total_s)
 
 

@@ -58,14 +58,8 @@ def _undo(client: Client, args: Args, out: Out) -> ExitCode:
         return ask_runner(client, "undo", {"record": id})
 
     value = by_id(args["id"], call, known, "record", hint="see: chaos faults --all")
-    ok = value.get("ok") is not False
-    told = f"  {compact(value.get('record') or args['id'])}{_message(value)}"
-    show(out, value, lambda: [sign("undone" if ok else "undo_failed").append(told)])
-    return ExitCode.OK if ok else ExitCode.FAILED
-
-
-def _message(value: Mapping[str, Any]) -> str:
-    return f": {compact(value['message'])}" if value.get("message") else ""
+    told = ": ".join(compact(value[key]) for key in ("record", "message") if value.get(key))
+    return show(out, value, lambda: [sign("undone").append(f"  {told}")])
 
 
 def _leash(client: Client, args: Args, out: Out) -> ExitCode:

@@ -19,17 +19,17 @@ from grace_actors.console.table import Args
 
 if TYPE_CHECKING:
     from chaos.card import Card
-    from chaos.loader import Known
     from supervisors.yaml_source import FileFault
 
 
 def validate_cards(client: Client, args: Args, out: Out) -> ExitCode:
     """Check files of cards, or folders of them, as the instance of this home would read them."""
     from chaos.loader import load_cards
+    from grace_actors.drills.host.cards import known
 
     words: Sequence[str] = args["id"]
     paths = [path if (path := Path(word).expanduser()).is_dir() else readable_file(word) for word in words]
-    deck = load_cards(*paths, known=_known(client.home.root))
+    deck = load_cards(*paths, known=known(client.home.root))
     faults = [*deck.faults, *_taken(deck.cards)]
     if out.json:
         out.value({"ok": not faults, "drills": list(deck.cards), "faults": list(map(fault_data, faults))})
@@ -38,16 +38,6 @@ def validate_cards(client: Client, args: Args, out: Out) -> ExitCode:
         raise Invalid(f"{', '.join(words)}: mistakes:\n" + "\n".join(map(str, faults)))
     out.say(f"{', '.join(words)}: valid (cards: {', '.join(deck.cards) or 'none'})")
     return ExitCode.OK
-
-
-def _known(home: Path) -> Known:
-    """The names that cards of this home may use."""
-    from chaos.loader import Known
-    from grace_actors.actions.catalogue import CATALOGUE
-    from grace_actors.healing.library import FOLDER, PACKS
-
-    files = (file for folder in (PACKS, home / FOLDER) for file in folder.glob("*.y*ml"))
-    return Known(playbooks={file.stem for file in files}, actions=tuple(CATALOGUE))
 
 
 def _taken(cards: Mapping[str, Card]) -> list[FileFault]:

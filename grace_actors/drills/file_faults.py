@@ -54,8 +54,10 @@ def plan(home: Path, fault: str, params: dict[str, Any], id: str) -> Plan:
     raise Refused(f"{fault!r:.60} is no fault of files", hint=", ".join(FILE_FAULTS))
 
 
-def _checked_file(home: Path, path: str) -> Path:
+def _checked_file(home: Path, path: str, *, in_place: bool = False) -> Path:
     file = paths.file_of(home, path)
+    if in_place:
+        paths.refuse_shared(home, file)
     paths.refuse_used_database(file)
     return file
 
@@ -66,7 +68,7 @@ def _name(home: Path, file: Path) -> str:
 
 def _damage(home: Path, path: str, count: int) -> Plan:
     """Overwrite the middle in place: whoever has the file open meets it. No byte stays what it was."""
-    file = _checked_file(home, path)
+    file = _checked_file(home, path, in_place=True)
     with file.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         if not size:
@@ -93,7 +95,7 @@ def _damage(home: Path, path: str, count: int) -> Plan:
 
 
 def _truncate(home: Path, path: str, left: int) -> Plan:
-    file = _checked_file(home, path)
+    file = _checked_file(home, path, in_place=True)
     size = file.stat().st_size
     if size <= left:
         raise Refused(f"{file} has {size} bytes: nothing to cut off after {left}", hint=f"bytes: from 0 to {size - 1}")
@@ -107,8 +109,13 @@ def _truncate(home: Path, path: str, left: int) -> Plan:
             _store(room / "end", stream.read())
 
     def perform(room: Path) -> str:
+        was = file.stat().st_size
+        if was < left:
+            raise OSError(f"{file} was cut off by somebody before it could be")
+        if was != left + (room / "end").stat().st_size:  # written to meanwhile: a torn copy is a part of the end, too
+            keep(room)
         os.truncate(file, left)
-        return f"{file} has {left} of {size} bytes left"
+        return f"{file} has {left} of {was} bytes left"
 
     return Plan((step,), keep, perform, {"file": str(file), "left": left, "was": size})
 
@@ -147,6 +154,8 @@ def swap(home: Path, path: str, text: bytes, *, folder: str = "") -> Plan:
             sync_directory(room)
 
     def perform(room: Path) -> str:
+        if place.exists() and not (existed and place.samefile(room / "original")):
+            raise OSError(f"{place} was replaced by somebody before it could be")
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = room / "draft"
         _store(draft, text, mode=place.stat().st_mode & 0o777 if existed else 0o600)
@@ -163,7 +172,7 @@ def _secret(home: Path, path: str, id: str) -> Plan:
     if not paths.is_below(home.resolve() / "logs", place):
         raise Refused(f"{place} is no log", hint="a file below logs/, such as logs/chaos_runner.log")
     if place.exists():
-        paths.file_of(home, path)
+        paths.refuse_shared(home, paths.file_of(home, path))
     mark = f"[drill {id}]"
     token = "ghp_" + "".join(secrets.choice(_LETTERS) for _ in range(36))
     line = f"{mark} {datetime.now(UTC):%H:%M:%S} token {token} was made up by a drill, it opens nothing\n".encode()

@@ -158,7 +158,8 @@ def mask_secret(home: Path, kept: Path, step: Step) -> Found:
     """Overwrite the made-up secret in the line that was written, as `redact_log` would. The file keeps its size and
     every other byte: whoever writes or follows it goes on."""
     path = target(home, step)
-    for log in (path, *sorted(path.parent.glob(f"{path.name}.*"))):  # it may have been rotated
+    rotated = (other for other in path.parent.glob("*") if other.name.startswith(f"{path.name}."))
+    for log in (path, *sorted(each for each in rotated if each.is_file() and not each.is_symlink())):
         with _opened(log) as fd:
             at = None if fd is None else _line_of(fd, str(step["mark"]).encode())
             if fd is None or at is None:

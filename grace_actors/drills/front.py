@@ -20,7 +20,6 @@ from grace_actors.drills import burners
 from grace_actors.errors import WorldFailed
 
 _ROOT = str(Path(__file__).parents[2])
-END_S = 2.0
 
 
 def listener() -> socket.socket:

@@ -1,7 +1,7 @@
 """Which files a fault may touch: regular ones below the home that do not hold the runtime itself together.
 
 Resolves and refuses; changes nothing. Invariant: a path it returned lies below the home with every symbolic link
-followed, and is no database that somebody uses at this moment.
+followed, and is neither of the runtime nor of the program.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from grace_actors.errors import NotFound, Refused
 
 OURS = ("lock", "instance.json", "run", "chaos")
 """The hold on the home, the control socket, the records of faults: without them nothing can be undone."""
+PROGRAM = (
+    *(Path(__file__).resolve().parents[2] / name for name in ("chaos", "grace_actors", "playbooks", "supervisors")),
+    Path(sys.prefix).resolve(),
+)
+"""What Grace itself is run from. It may lie below the home, as with `--home .` in a checkout."""
 MOST_BYTES = 64 * 1024 * 1024
 """Of a file: larger ones would hold up the mailbox while they are copied."""
 _SQLITE = b"SQLite format 3\0"
@@ -54,6 +60,8 @@ def place_of(home: Path, path: str, *, folder: str = "") -> Path:
     name = found.relative_to(root).parts[0]
     if name in OURS:
         raise Refused(f"{found} belongs to the runtime itself", hint=f"never touched: {', '.join(OURS)}")
+    if any(is_below(root, folder) and is_below(folder, found) for folder in PROGRAM):
+        raise Refused(f"{found} belongs to the program itself", hint="faults of code are for the folder scratch: patch")
     return found
 
 
@@ -69,6 +77,16 @@ def is_database(path: Path) -> bool:
     with contextlib.suppress(OSError), path.open("rb") as file:
         return file.read(len(_SQLITE)) == _SQLITE
     return False
+
+
+def refuse_shared(home: Path, path: Path) -> None:
+    """Raises Refused for a file with other names than this and those of good copies: what is written in place shows
+    under all of them, wherever they are, and stays there when a repair puts a new file under this one."""
+    kept = sum(copy.samefile(path) for copy in (home / "chaos" / "kept").glob("*/original"))
+    others = path.stat().st_nlink - 1 - kept
+    if others > 0:
+        more = "another name" if others == 1 else f"{others} other names"
+        raise Refused(f"{path} has {more}, under which it would be written to as well", hint="use delete or change")
 
 
 def refuse_used_database(path: Path) -> None:

@@ -28,12 +28,16 @@ Step = dict[str, Any]
 
 
 class State(StrEnum):
-    """Where a fault stands. The first two and undo_failed are active: something may be broken."""
+    """Where a fault stands."""
 
     PREPARED = "prepared"
     INJECTED = "injected"
     UNDONE = "undone"
     UNDO_FAILED = "undo_failed"
+
+
+ACTIVE = tuple(state.value for state in State if state is not State.UNDONE)
+"""The states in which something may be broken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,7 @@ class Record:
 
     @property
     def is_active(self) -> bool:
-        return self.state is not State.UNDONE
+        return self.state in ACTIVE
 
     def as_data(self) -> dict[str, Any]:
         """Plain data, as it stands in the file."""

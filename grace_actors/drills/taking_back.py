@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from grace_actors.drills import file_steps, tree_faults, undoing
@@ -148,12 +149,20 @@ class TakingBack:
         told = {"record": noted.id, "fault": noted.fault}
         if outcome.problem:
             self._ctx.emit("fault.undo_failed", noted.target, {**told, "problem": outcome.problem})
+            self._again_when_over(record)
         else:
             self._ctx.emit("fault.undone", noted.target, {**told, "by": by, "said": list(noted.said)})
         message = outcome.problem or "; ".join(noted.said)
         for done in self._undoing.pop(record.id, []):
             undone = Undone(ok=not outcome.problem, record=record.id, message=message)
             self._later(lambda done=done, undone=undone: done(undone))  # type: ignore[misc]
+
+    def _again_when_over(self, record: Record) -> None:
+        """What lasts in an actor ends by itself then, so that the record must not stay active until the next boot."""
+        left_s = record.until - self._ctx.wall()
+        if left_s > 0:
+            again = partial(self.take_back, record.id, "its time is over", lambda undone: None)
+            self.timers[record.id] = self._ctx.after(left_s, again)
 
     def _later(self, call: Callable[[], Any]) -> None:
         """From the mailbox: who asks is never called before its request has returned."""

@@ -77,11 +77,14 @@ class OpenCases:
         return not decide or self._decided < MAX_DECIDED
 
     def busy_beside(self, id: str) -> str:
-        """The case that has the kernel of this one for itself; empty when none has."""
+        """The case that has the kernel of this one for itself; empty when none has. A kernel that is held down is
+        brought up before anything else that was found about it is attended to."""
         if id not in self._cases:
             return ""
-        for other, case in self._of_kernel[self._cases[id].record.kernel].items():
-            if other != id and case.record.is_busy and not _is_restart(case):
+        mine = self._cases[id].record
+        for other, case in self._of_kernel[mine.kernel].items():
+            goes_first = case.record.is_held and mine.decide and not mine.is_held
+            if other != id and (goes_first or (case.record.is_busy and not _is_restart(case))):
                 return other
         return ""
 

@@ -55,9 +55,12 @@ class Questions:
         """The run does not wait any more: nobody is to answer what nobody asks."""
         question = self._open.pop(run, None)
         if question is not None and question.approval:
-            why = "it is over: nothing waits for the answer any more"
-            told = {"id": question.approval, "response": "reject", "by": self._ctx.name, "reason": why}
-            self._ctx.after(0.0, lambda: self._ctx.tell(GOVERNANCE, "respond", told))
+            self._ctx.after(0.0, lambda: self._withdraw(question.approval))
+
+    def _withdraw(self, approval: str) -> None:
+        why = "it is over: nothing waits for the answer any more"
+        told = {"id": approval, "response": "reject", "by": self._ctx.name, "reason": why}
+        self._ctx.tell(GOVERNANCE, "respond", told)
 
     def heard(self, approval: str) -> None:
         """Something happened to an approval: look at once."""
@@ -75,12 +78,15 @@ class Questions:
         args |= {"reason": question.reason, "ttl_s": ttl_s, "approval": question.approval}
 
         def on_answer(answer: Answer) -> None:
+            verdict = answer.value if answer.ok else {}
+            approval = verdict.get("approval") or {}
             if not self._is_open(question):
+                if approval.get("state") == ApprovalState.PENDING and question.run not in self._open:
+                    self._withdraw(str(approval["id"]))  # it was forgotten before people were asked
                 return
             if not answer.ok:
                 self._not_judged(question, answer.error or {})
                 return
-            verdict, approval = answer.value, answer.value.get("approval") or {}
             if verdict["decision"] == "allow":
                 self._decide(question, Approved(question.token, str(approval.get("decided_by") or "policy")))
             elif verdict["decision"] == "deny":

@@ -22,6 +22,7 @@ from grace_actors.drills.host.drilling import Drilling
 from grace_actors.drills.host.overview import Overview
 from grace_actors.drills.host.problems import Problems
 from grace_actors.drills.host.schedule import HEARD, Schedule
+from grace_actors.drills.records import ACTIVE
 from grace_actors.drills.taking_back import Injection, Undone
 from grace_actors.errors import Refused, WorldFailed
 from grace_actors.folder_watch import FolderWatch
@@ -32,8 +33,6 @@ from grace_actors.stores.sqlite import EVENTS, Store
 
 AGAIN_S = 2.0
 MAX_KONG_S = 3600.0
-ACTIVE = ("prepared", "injected", "undo_failed")
-"""States of faults that may still break something."""
 SEEN = (
     *("child.started", "child.exited", "child.hung", "child.start_failed", "trigger.fired"),
     *("incident.opened", "incident.recurred", "incident.healed", "incident.failed", "incident.quarantined"),
@@ -226,7 +225,7 @@ class ChaosRunner(Kernel):
         return LATER
 
     def do_faults(self, request: Request) -> Any:
-        """The records of faults, those that are active first."""
+        """The records of faults, the oldest first."""
         return {"records": self.faults.records()}
 
     def do_step(self, request: Request) -> Any:

@@ -102,6 +102,17 @@ class Storm:
         if key in self._told:
             self._over.add(key)
 
+    def memory(self, now: float) -> list[tuple[Hashable, float, int, bool]]:
+        """Which findings were told so lately that it counts: key, how long ago, weight, whether it is over."""
+        kept = [(key, now - at, weight) for key, (at, weight) in self._told.items() if now - at < self.repeat_after_s]
+        return [(key, age_s, weight, key in self._over) for key, age_s, weight in kept]
+
+    def remember(self, key: Hashable, age_s: float, weight: int, is_over: bool, now: float) -> None:
+        """Take back one entry of `memory`."""
+        self._told[key] = (now - age_s, weight)
+        if is_over:
+            self._over.add(key)
+
     def event(self, type: str, now: float) -> Verdict:
         """May this event be passed on? Each one counts, also those that may not."""
         of_type = self._by_type.setdefault(type, deque())

@@ -29,9 +29,9 @@ HOST_S = 10.0
 RENEW_S = 60.0
 ASK_S = 5.0
 READ_CODE_AFTER_S = 2.0
+"""Let the boot go first: nobody waits for this."""
 ARTEFACTS_STILL_S = 0.5
 """An artefact that changes is looked at once it has been still for so long."""
-"""Let the boot go first: nobody waits for this."""
 OWN_TYPES = ("child.exited", "health.suspected", "risk.raised")
 _MOST_GLOBS = 50
 _MOST_ROUTES = 500
@@ -112,7 +112,7 @@ class TriggerMesh(Kernel):
 
     def snapshot(self) -> Data | None:
         kept = {"routes": self._routes, "logs": self._logs.as_data(), "errors": self._figures.errors.as_data()}
-        return kept | {"told": self._firing.told()}
+        return kept | {"told": self._firing.told(), "lately": self._firing.lately()}
 
     def restore(self, state: Data) -> None:
         routes = state.get("routes")
@@ -123,6 +123,7 @@ class TriggerMesh(Kernel):
             self._logs.tail.restore(state["logs"])
         self._figures.errors.restore(state.get("errors", []), self.ctx.now())
         self._firing.restore(state.get("told", []))
+        self._firing.restore_lately(state.get("lately", []))
 
     # ---- at once --------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ to succeed did; and a repair that is not good orders what a person has to do.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -84,18 +84,18 @@ def acts_for(why: Why, *, is_safe: bool = False) -> tuple[Act, ...]:
             up = Act(id="up", does="wait_until_ready", params={"kernel": HEALER, "wait_s": UP_S}, needed=False)
             start = Act(id="start", does="start_kernel", params={"kernel": HEALER, "wait_s": UP_S}, if_failed="up")
             again = Act(id="again", does="wait_until_ready", params={"kernel": HEALER, "wait_s": UP_S}, if_failed="up")
-            restore = [_when(act, "up") for act in _store(HEALER, "store")[:1]]
-            return (up, *restore, _store(HEALER, "store")[1], start, again, runs, playbooks)
+            check, back = _store(HEALER, "store")
+            store = (
+                replace(check, if_failed="up"),
+                replace(back, needed=False),
+            )  # whether that was enough, `start` says
+            return (up, *store, start, again, runs, playbooks)
 
 
 def _store(kernel: str, id: str) -> tuple[Act, Act]:
     """A store is checked, and its newest good snapshot put in its place if it is damaged."""
     check = Act(id=id, does="verify_kernel_store", params={"kernel": kernel}, needed=False)
     return check, Act(id=f"{id}_back", does="restore_from_snapshot", params={"kernel": kernel}, if_failed=id)
-
-
-def _when(act: Act, failed: str) -> Act:
-    return Act(id=act.id, does=act.does, params=act.params, needed=act.needed, if_failed=failed)
 
 
 class Repair:

@@ -18,7 +18,8 @@ MOST_BYTES = 256 * 1024
 """A longer file is nobody's playbook."""
 MOST_EDITS = 5
 MOST_JUDGED = 40
-"""Texts that are looked at for one file: it is mended within a moment or not at all."""
+MOST_JUDGED_BYTES = 1024 * 1024
+"""Texts that are looked at for one file, and all of them together: it is mended within a moment or not at all."""
 TAB_WIDTHS = (2, 4, 8)
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _INDENT = re.compile(r"^[ \t]*\t[ \t]*", re.MULTILINE)
@@ -77,7 +78,7 @@ def mend(raw: bytes, judge: Judge) -> Mended | None:
     if len(raw) > MOST_BYTES or (read := _decoded(raw)) is None:
         return None
     text, edits = read
-    looked = _Looked(judge)
+    looked = _Looked(judge, min(MOST_JUDGED, MOST_JUDGED_BYTES // max(len(text), 1)))
     verdict = looked.at(text)
     while isinstance(verdict, Faulty):
         if len(edits) >= MOST_EDITS:
@@ -93,8 +94,8 @@ def mend(raw: bytes, judge: Judge) -> Mended | None:
 class _Looked:
     """The judge, with an end to how often it is asked."""
 
-    def __init__(self, judge: Judge) -> None:
-        self._judge, self._left = judge, MOST_JUDGED
+    def __init__(self, judge: Judge, most: int) -> None:
+        self._judge, self._left = judge, most
 
     def at(self, text: str) -> Sound | Faulty:
         if self._left <= 0:

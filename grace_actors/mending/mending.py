@@ -80,8 +80,8 @@ class Mending:
         if self._ctx.wall() - event.at > LATE_S:
             return
         match event.type:
-            case "playbook.broken":
-                self._line_up(lambda: self._mend([Path(str(event.data.get("file", "")))]))
+            case "playbook.broken" if still := self._still([Path(str(event.data.get("file", "")))]):
+                self._line_up(lambda: self._mend(still))
             case "mutual_repair.requested" if event.subject == HEALER and event.data.get("by") == self._ctx.name:
                 why = care.why_of(str(event.data.get("criterion", "")))
                 self._repair(Repair(why, event.data, is_safe=event.data.get("repair") != "none"), event)
@@ -105,6 +105,7 @@ class Mending:
     def _look(self) -> None:
         """Keep good copies of what is sound; mend what is not."""
         self._quiet = None
+        self._left = {path: digest for path, digest in self._left.items() if path.exists()}
         self._dossiers.redaction.again()
         try:
             faulty = [path for path in self.files.look() if self._left.get(path) != _digest(path)]
@@ -112,8 +113,16 @@ class Mending:
         except StoreFailed as error:
             self.problem = error.message
             return
-        if faulty:
-            self._line_up(lambda: self._mend(faulty))
+        if still := self._still(faulty):
+            self._line_up(lambda: self._mend(still))
+
+    def _still(self, paths: Iterable[Path]) -> list[Path]:
+        """Those that nobody is writing. The others are looked at once they are still."""
+        found = list(paths)
+        still = [path for path in found if not 0.0 <= self._ctx.wall() - _written_at(path) < self._settle_s]
+        if len(still) < len(found):
+            self._changed()
+        return still
 
     # ---- one after the other ------------------------------------------------------------------------------
 
@@ -242,7 +251,7 @@ class Mending:
         """Every faulty file, and then what self_healing says."""
         began = self._ctx.now()
         try:
-            outcomes = self._all_mended(self.files.look())
+            outcomes = self._all_mended(self._still(self.files.look()))
         except StoreFailed as error:
             done(False, error.message)
             return
@@ -313,6 +322,14 @@ def _digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return ""
+
+
+def _written_at(path: Path) -> float:
+    """When a file was written last; 0 when it cannot be seen."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _result(result: Result) -> tuple[bool, str, Any]:

@@ -7,12 +7,13 @@ that name, in one step, after the faulty one is in quarantine; a file that canno
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from grace_actors.errors import Refused
+from grace_actors.errors import Refused, StoreFailed
 from grace_actors.healing.library import FOLDER
 from grace_actors.kernel import Data
 from grace_actors.mending.mechanical import Faulty, Sound, mend
@@ -83,8 +84,9 @@ class PlaybookFiles:
 
     def repair(self, path: Path) -> Outcome:
         """Mend one file, or put its last good copy in its place; leave it if neither can be done. Raises Refused for
-        a path that is no playbook file of this home."""
-        if path.suffix not in SUFFIXES or not path.resolve().is_relative_to(self.folder.resolve()):
+        a path that is no playbook file of this home; a link is none: it would be replaced, and not what it leads to."""
+        is_below = path.is_relative_to(self.folder) and path.resolve().is_relative_to(self.folder.resolve())
+        if path.suffix not in SUFFIXES or not is_below or path.is_symlink():
             raise Refused(f"{path} is no playbook file below {self.folder}", hint="the packs are never changed")
         try:
             load_playbook(path, self._actions)
@@ -99,13 +101,13 @@ class PlaybookFiles:
             return Outcome(file=path, how=How.LEFT, fault=fault)
         mended = mend(raw, lambda text: self._judged(text, path))
         if mended is not None:
-            kept = self._put(path, mended.text.encode())
+            kept = self._put(path, raw, mended.text.encode())
             edits = tuple(str(edit) for edit in mended.edits)
             return Outcome(file=path, how=How.MENDED, fault=fault, edits=edits, quarantine=kept)
         for copy in self._copies(path):
             text = self._sound_text(copy, path)
             if text is not None:
-                kept = self._put(path, text.encode())
+                kept = self._put(path, raw, text.encode())
                 name = str(copy.relative_to(self.home))
                 return Outcome(file=path, how=How.RESTORED, fault=fault, copy=name, quarantine=kept)
         return Outcome(file=path, how=How.LEFT, fault=fault)
@@ -124,7 +126,7 @@ class PlaybookFiles:
             stat = path.stat()
         except OSError:
             return ""  # it has just gone
-        stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        stamp = (stat.st_ctime_ns, stat.st_size, stat.st_ino)  # a change of permissions counts
         known = self._known.get(path)
         if known is not None and known[0] == stamp:
             return known[1]
@@ -179,13 +181,23 @@ class PlaybookFiles:
             raise failed(copy, error) from error
         replace(copy, raw)
 
-    def _put(self, path: Path, content: bytes) -> str:
+    def _put(self, path: Path, faulty: bytes, content: bytes) -> str:
         """Put the faulty file into quarantine and this in its place, which every reader sees as one or the other."""
         kept = quarantine(self.home, "playbooks", [path], self._wall(), keep=True)
         try:
-            mode = path.stat().st_mode & 0o777
-        except OSError as error:
-            raise failed(path, error) from error
-        replace(path, content, mode=mode)
+            self._replace(path, faulty, content)
+        except StoreFailed:
+            shutil.rmtree(kept, ignore_errors=True)  # else each attempt would push an older file out of quarantine
+            raise
         self._known.pop(path, None)
         return str((kept / path.name).relative_to(self.home))
+
+    def _replace(self, path: Path, faulty: bytes, content: bytes) -> None:
+        """What somebody has written since it was judged stays, and is looked at again."""
+        try:
+            mode, is_same = path.stat().st_mode & 0o777, path.read_bytes() == faulty
+        except OSError as error:
+            raise failed(path, error) from error
+        if not is_same:
+            raise StoreFailed(f"{path} was written while it was mended", hint="it is looked at again by itself")
+        replace(path, content, mode=mode)

@@ -87,13 +87,25 @@ def quarantine(
             kept = target / (path.relative_to(below) if below else path.name)
             kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if path.exists() and keep:
-                kept.hardlink_to(path)
+                _copy(path, kept)
             elif path.exists():
                 path.replace(kept)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            target.rmdir()  # an empty one is no evidence, and whoever tries again makes another
         raise failed(target, error) from error
     _prune(target.parent, name)
     return target
+
+
+def _copy(path: Path, kept: Path) -> None:
+    """A second name is enough, but not for a file of another user, nor on another disk. Raises OSError."""
+    try:
+        kept.hardlink_to(path)
+    except FileExistsError:
+        raise
+    except OSError:
+        shutil.copy2(path, kept)
 
 
 def _prune(directory: Path, name: str) -> None:

@@ -93,9 +93,10 @@ class Case(Repair):
                 self._watch()
 
     def _cleared(self) -> None:
-        """There is nothing left to repair, nor anything to ask people for. A repair under way is brought to its end."""
+        """There is nothing left to repair, nor anything to ask people for. A repair under way is brought to its end. Of
+        a kernel that is held nothing is found either: it has to come up first."""
         self.record.is_cleared = True
-        if self._is(*WAITING, *CHOOSING):
+        if self._is(*WAITING, *CHOOSING) and not self.record.is_held:
             self._look()
 
     def _held(self, state: str, cause: str) -> None:

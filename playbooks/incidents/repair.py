@@ -25,7 +25,7 @@ class Repair(Story):
 
     def _look(self) -> None:
         self._stop_clocks()
-        if self.record.is_cleared:
+        if self.record.is_cleared and not self.record.is_held:
             self._healed_by_itself()
             return
         self.record.phase, self.record.attempt, self.record.next_step = Phase.LOOKUP, None, ""
@@ -245,6 +245,7 @@ class Repair(Story):
         if attempt is not None and attempt.how in BY_ITSELF:
             self._watch()
         else:
+            self.record.is_cleared = False  # what fails its self-test is not well, whatever a trigger finds
             self._repair_failed(why)
 
     def _healed_if_verified(self) -> None:

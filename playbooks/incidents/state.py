@@ -49,7 +49,7 @@ class How(StrEnum):
     BY_HAND = "by hand"  # somebody started the kernel
 
 
-_BUSY = frozenset({Phase.LOOKUP, Phase.RUN, Phase.ORDER, Phase.VERIFY})
+_BUSY = frozenset({Phase.LOOKUP, Phase.RUN, Phase.VERIFY})
 _PATIENT = frozenset({CaseState.AWAITING_APPROVAL, CaseState.AWAITING_PATCH})
 
 

@@ -111,7 +111,7 @@ class Incident(RuleBasedStateMachine):
     @rule()
     def is_no_longer_found(self) -> None:
         self.feed(m.Cleared())
-        if self.record.decide:
+        if self.record.decide and not self.record.is_held:
             assert self.record.phase in (Phase.OVER, Phase.RUN, Phase.VERIFY)
 
     @rule(state=st.sampled_from(["awaiting_repair", "quarantined", "failed"]))

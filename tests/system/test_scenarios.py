@@ -227,7 +227,7 @@ def test_a_malformed_playbook_is_mended_validated_and_used_again(ill: Hospital, 
     assert ill.ask("self_healing", "playbooks")["faults"] == []
 
 
-def test_a_playbook_that_self_healing_finds_broken_goes_on_being_used_and_is_mended_at_once(ill: Hospital) -> None:
+def test_a_playbook_that_self_healing_finds_broken_goes_on_being_used_and_is_mended(ill: Hospital) -> None:
     ill.well()
     file = ill.home / "playbooks" / "mine.yaml"
     before, began = ill.now(), time.time()

@@ -61,6 +61,18 @@ def test_writing_moving_and_deleting_in_it_and_below_are_told(looking: Looking) 
         assert looking.sees()
 
 
+def test_a_folder_that_takes_the_place_of_another_is_watched(looking: Looking) -> None:
+    """It used not to be: the watch went along with the folder that was moved away."""
+    looking.folder.mkdir()
+    assert looking.sees()
+    looking.folder.rename(looking.folder.parent / "old")
+    assert looking.sees()
+    looking.folder.mkdir()
+    assert looking.sees()
+    (looking.folder / "a").write_text("1")
+    assert looking.sees()
+
+
 def test_what_happens_beside_it_is_not_told(looking: Looking) -> None:
     looking.folder.mkdir()
     assert looking.sees()

@@ -24,6 +24,8 @@ from playbooks.spec import ActionKind
 from playbooks.tolerance import value_of
 
 ASK_S = 30.0
+OF_THE_PROGRAM = ("code", "dependencies_", "git", "patches", "pull_requests", "requirements")
+"""Modules of actions that drills may read with, but not act: nobody takes back what they do."""
 MAX_TIMES, MAX_EVERY_S = 10_000, 60.0
 
 
@@ -103,7 +105,7 @@ class Activities:
             is_probe = activity.kind is Kind.PROBE
             action, params = (probe if is_probe else step)(activity.func, dict(activity.arguments))
             if action.spec.kind is ActionKind.READS or action in (tell, ask_kernel):
-                action = _left_when_over(action, goes_on)
+                action = left_when_over(action, goes_on)
             action.perform(self._ctx, params, False, lambda result: done(_outcome(result)))
         except GraceError as error:
             refused = Outcome(ok=False, message=f"{error.message}; {error.hint}" if error.hint else error.message)
@@ -151,7 +153,7 @@ def probe(func: str, arguments: Data) -> tuple[Action, Data]:
     return action, arguments
 
 
-def _left_when_over(action: Action, goes_on: Callable[[], bool]) -> Action:
+def left_when_over(action: Action, goes_on: Callable[[], bool]) -> Action:
     """The action, but no further step of it once the drill does not go on."""
 
     def steps(call: Call) -> Steps:
@@ -172,7 +174,10 @@ def _left_when_over(action: Action, goes_on: Callable[[], bool]) -> Action:
 def _action(name: str) -> Action:
     if name not in CATALOGUE:
         raise Refused(f"there is no action {name!r:.60}", hint="see docs/actions.md")
-    return CATALOGUE[name]
+    action = CATALOGUE[name]
+    if action.spec.kind is ActionKind.ACTS and action.steps.__module__.rpartition(".")[2] in OF_THE_PROGRAM:
+        raise Refused(f"{name} changes the program, and a drill never does", hint="a code fault is: chaos.faults.code")
+    return action
 
 
 def _outcome(result: Result) -> Outcome:

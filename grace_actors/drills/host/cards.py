@@ -14,9 +14,17 @@ from chaos.loader import BUILT_IN, FOLDER, Known, load_cards
 from chaos.weights import Past
 from grace_actors.actions.catalogue import CATALOGUE
 from grace_actors.errors import NotFound
+from grace_actors.healing.library import FOLDER as PLAYBOOKS
+from grace_actors.healing.library import PACKS
 from grace_actors.kernel import Data
 
 SHOWN_FAULTS = 5
+
+
+def known(home: Path) -> Known:
+    """The names that cards of this home may use."""
+    files = (file for folder in (PACKS, home / PLAYBOOKS) for file in folder.glob("*.y*ml"))
+    return Known(playbooks={file.stem for file in files}, actions=tuple(CATALOGUE))
 
 
 class Cards:
@@ -30,7 +38,7 @@ class Cards:
 
     def read(self) -> None:
         """Read all files anew."""
-        deck = load_cards(BUILT_IN, self._home / FOLDER, known=Known(actions=tuple(CATALOGUE)))
+        deck = load_cards(BUILT_IN, self._home / FOLDER, known=known(self._home))
         self.cards = dict(deck.cards)
         self.faults = [str(fault) for fault in deck.faults]
 

@@ -20,6 +20,8 @@ from grace_actors.drills.taking_back import Undone
 from grace_actors.kernel import Context, Data, Timer
 from grace_actors.kernels.tree_events import TreeEvent
 
+AGAIN_S = 0.2
+
 
 class Hosted:
     """One drill that runs. `on_judged` is called once, after its last command."""
@@ -46,8 +48,13 @@ class Hosted:
         self._position(lambda seq: self._feed(m.Begin(seq)))
 
     def _position(self, done: Callable[[int], None]) -> None:
+        """The number of the newest event, once status tells it: a guess might let in what came before."""
+
         def read(found: Result) -> None:
-            done(int(found.data["value"]) if found.ok else self._last)
+            if found.ok:
+                done(int(found.data["value"]))
+            elif not self.drill.is_over:
+                self._ctx.after(AGAIN_S, lambda: self._position(done))
 
         event_position.perform(self._ctx, {}, False, read)
 

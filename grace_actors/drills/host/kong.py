@@ -6,7 +6,7 @@ injected is taken back before it is judged, also when it is halted; it always en
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from grace_actors.drills.host.kong_load import BUS, Load, clear_load
 from grace_actors.drills.host.rows import KONG
 from grace_actors.drills.host.stage import Sweep
 from grace_actors.drills.host.surroundings import open_incidents
+from grace_actors.drills.records import ACTIVE
 from grace_actors.drills.taking_back import Undone
 from grace_actors.kernel import Answer, Context, Data, Timer
 from grace_actors.kernels.tree_events import TreeEvent
@@ -69,8 +70,10 @@ class KongRun:
         self._failing: set[str] = set()
         self._held: frozenset[str] = frozenset()
         """Whom somebody had paused before."""
-        self._facts: Data = {"acknowledged": 0, "delivered": 0, "lost": 0, "duplicates": 0, "whole_at": None}
-        self._facts |= {"queue_depth_max": 0, "cpu_max": 0.0, "recoveries": 0, "orders_during": 0, "kernel_restarts": 0}
+        compared = ("acknowledged", "delivered", "lost", "duplicates")
+        self._facts: Data = dict.fromkeys(compared, None if load else 0)
+        self._facts |= {"whole_at": None, "queue_depth_max": None, "cpu_max": None}  # until they are measured
+        self._facts |= {"recoveries": 0, "orders_during": 0, "kernel_restarts": 0}
         self._verdict: Data = {}
         self._deadline = ctx.now() + START_S
 
@@ -176,7 +179,7 @@ class KongRun:
         """Measure while it goes on; one look does not wait for the other."""
         if self.phase not in ("blasting", "healing"):
             return
-        self._facts["cpu_max"] = max(self._facts["cpu_max"], psutil.cpu_percent())
+        self._highest("cpu_max", psutil.cpu_percent())
         self._ctx.ask("status", "status", {}, self._seen, timeout_s=LOOK_S)
         self._ctx.ask(BUS, "stats", {}, self._queued, timeout_s=LOOK_S)
         self._later(LOOK_S, self._watch)
@@ -184,16 +187,21 @@ class KongRun:
     def _seen(self, answer: Answer) -> None:
         tree = answer.value.get("tree") if answer.ok and isinstance(answer.value, dict) else None
         found = list(walk(tree)) if tree is not None else []
-        self._deepest(max((each.get("mailbox") or 0 for each in found), default=0))
+        self._deep(each.get("mailbox") for each in found)
         if self._rate and self.phase == "blasting":
             self._load.look(is_up=bool(found) and not self._down(found))
 
     def _queued(self, answer: Answer) -> None:
-        queues = answer.value.get("subscribers", []) if answer.ok else []
-        self._deepest(max((int(queue["waiting"]) for queue in queues), default=0))
+        self._deep(each["waiting"] for each in (answer.value.get("subscribers", ()) if answer.ok else ()))
 
-    def _deepest(self, depth: int) -> None:
-        self._facts["queue_depth_max"] = max(self._facts["queue_depth_max"], depth)
+    def _deep(self, depths: Iterable[int | None]) -> None:
+        for depth in depths:
+            if depth is not None:
+                self._highest("queue_depth_max", depth)
+
+    def _highest(self, fact: str, measured: float) -> None:
+        before = self._facts[fact]
+        self._facts[fact] = measured if before is None else max(before, measured)
 
     def see(self, event: TreeEvent) -> None:
         """An event of the log."""
@@ -202,9 +210,9 @@ class KongRun:
         match event.type:
             case "child.exited" | "child.hung":
                 self._failing.add(event.subject)
-                self._mark("detected", event.subject, event.reason or event.type)
+                self._mark("detected", event.subject, event.reason or event.type, at=event.at)
             case "child.started":
-                self._mark("recovered", event.subject, str(event.data.get("cause", "")))
+                self._mark("recovered", event.subject, str(event.data.get("cause", "")), at=event.at)
                 self._facts["kernel_restarts"] += 1
                 self._facts["recoveries"] += int(event.subject in self._failing)
                 self._failing.discard(event.subject)
@@ -274,7 +282,7 @@ class KongRun:
         self._later(0.0, self._settle)
 
     def _settle(self) -> None:
-        left = self._faults.records(("prepared", "injected", "undo_failed"))
+        left = self._faults.records(ACTIVE)
         self._facts["records_left"] = [each["id"] for each in left if each["by"] == self.run]
         self._facts |= self._blasts.figures()
         self._verdict = judge(self._facts)
@@ -296,6 +304,7 @@ class KongRun:
         for timer in self._timers:
             timer.cancel()
         self._blasts.stop()
+        self._load.leave()
         self._status, self.reason, self.phase = status, reason, "judged"
         self._facts |= self._blasts.figures()
         self._verdict["ended_at"] = self._ctx.wall()
@@ -311,8 +320,9 @@ class KongRun:
             self._ctx.emit("drill.deviated", KONG, told)
         self._on_judged(self)
 
-    def _mark(self, what: str, subject: str, text: str) -> None:
-        at_s = round(self._ctx.wall() - self.started_at, 3)
+    def _mark(self, what: str, subject: str, text: str, *, at: float | None = None) -> None:
+        """At a time, such as that of an event which came later, or now."""
+        at_s = round((self._ctx.wall() if at is None else at) - self.started_at, 3)
         self._timeline.append({"at_s": at_s, "what": what, "subject": subject, "text": text[:200]})
 
     def _later(self, delay_s: float, call: Callable[[], Any]) -> None:

@@ -14,6 +14,7 @@ from chaos.kong import compare
 from grace_actors.actions.action import Result
 from grace_actors.drills.dummies.kinds import TOPIC
 from grace_actors.drills.dummies.ledger import FILE, read
+from grace_actors.drills.host.activities import left_when_over
 from grace_actors.drills.host.stage import start_dummy
 from grace_actors.kernel import Answer, Context, Data
 
@@ -37,6 +38,7 @@ class Load:
         self._was_up = True
         self._still_s = self._up_s = 0.0
         self._up_count = 0
+        self._is_left = False
 
     # ---- on stage -------------------------------------------------------------------------------------------
 
@@ -55,11 +57,16 @@ class Load:
 
         def sunk(result: Result) -> None:
             if result.ok:
-                start_dummy.perform(self._ctx, {"name": SOURCE, "kind": "source"}, False, sourced)
+                enter.perform(self._ctx, {"name": SOURCE, "kind": "source"}, False, sourced)
             else:
                 then(result.message)
 
-        start_dummy.perform(self._ctx, {"name": SINK, "kind": "sink"}, False, sunk)
+        enter = left_when_over(start_dummy, lambda: not self._is_left)
+        enter.perform(self._ctx, {"name": SINK, "kind": "sink"}, False, sunk)
+
+    def leave(self) -> None:
+        """Put nobody on stage any more: what comes after the sweep of the stage would stay on it."""
+        self._is_left = True
 
     def look(self, *, is_up: bool) -> None:
         """Measure how far it is; `is_up`: nothing is down at the moment."""

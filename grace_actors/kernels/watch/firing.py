@@ -8,8 +8,9 @@ told or counted as suppressed; `trigger.cleared` follows only what was told, als
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from grace_actors.kernel import Context, Data
 from grace_actors.kernels.storm import RATE_WINDOW_S, Spell, Storm, Verdict
@@ -49,7 +50,7 @@ class Firing:
         self._told: dict[Key, None] = {}
         """What was told and is not over, as far as is known."""
         self.on_change: Callable[[], None] = lambda: None
-        """Called when `told` has changed."""
+        """Called when what is to be kept has changed."""
 
     def judge(self, name: str, measurements: Measurements, *, is_whole: bool = True) -> list[Data]:
         """Evaluate one trigger; the events that were told. `is_whole` says that the figures speak of every subject, so
@@ -110,7 +111,7 @@ class Firing:
             self._told[key] = None
             if len(self._told) > MOST_TOLD:
                 del self._told[next(iter(self._told))]
-            self.on_change()
+        self.on_change()
         return event
 
     # ---- storms -----------------------------------------------------------------------------------
@@ -133,11 +134,33 @@ class Firing:
         """What was told and is not over, to be kept."""
         return [list(key) for key in self._told]
 
-    def restore(self, told: Iterable[Iterable[str]]) -> None:
+    def restore(self, told: object) -> None:
         """What `told` gave in a former life. Raises ValueError for anything else."""
-        for each in told:
-            trigger, issue, subject, part = (str(word) for word in each)
-            self._told[trigger, issue, subject, part] = None
+        if not isinstance(told, list) or not all(isinstance(each, list) and len(each) == 4 for each in told):
+            raise ValueError(f"told must be a list of findings, not {told!r:.200}")
+        for trigger, issue, subject, part in told[-MOST_TOLD:]:
+            self._told[str(trigger), str(issue), str(subject), str(part)] = None
+
+    def lately(self) -> list[Data]:
+        """What was told so lately that it is not told again, to be kept: a restart is no reason to tell it anew."""
+        wall, memory = self._ctx.wall(), self.storm.memory(self._ctx.now())[-MOST_TOLD:]
+        return [
+            {"key": list(key), "at": wall - age_s, "weight": weight, "over": is_over}
+            for key, age_s, weight, is_over in memory
+            if isinstance(key, tuple)
+        ]
+
+    def restore_lately(self, entries: Any) -> None:
+        """What `lately` gave in a former life. Raises ValueError for anything else."""
+        try:
+            for each in entries:
+                trigger, issue, subject, part = (str(word) for word in each["key"])
+                key, age_s = (trigger, issue, subject, part), max(0.0, self._ctx.wall() - float(each["at"]))
+                self.storm.remember(key, age_s, int(each["weight"]), bool(each["over"]), self._ctx.now())
+                if not each["over"]:
+                    self._present.setdefault(trigger, set()).add(key)
+        except (TypeError, KeyError, ValueError) as error:
+            raise ValueError(f"lately must be a list of findings: {error!r:.200}") from None
 
     def table(self) -> list[Data]:
         """Every trigger with what it did."""

@@ -146,6 +146,15 @@ def test_a_fault_of_the_host_has_the_host_as_its_target() -> None:
     assert not card.touches("message_bus")
 
 
+@pytest.mark.parametrize("type", ['"*"', "fault.*", "fault.injected", "drill.injected"])
+def test_a_drill_that_took_its_own_injection_for_the_trigger_always_passed(type: str) -> None:
+    with pytest.raises(CardFileError) as wrong:
+        read(("type: child.exited", f"type: {type}"))
+    assert [fault.message for fault in wrong.value.faults] == [
+        f"the trigger {type.strip(chr(34))!r} is an event of the drill itself"
+    ]
+
+
 def test_names_are_judged_only_where_they_are_known() -> None:
     assert read(("kernel_heartbeat_gap", "whatever"), known=Known(functions=FEW)).expect.playbook == "whatever"
 

@@ -157,12 +157,17 @@ def test_marks_are_in_proportion_to_the_time_and_lanes_are_kernels() -> None:
     timeline = [
         mark(0.0, "injected"),
         mark(5.0, "detected"),
+        mark(5.0, "exited"),
+        mark(8.0, "started"),
         mark(10.0, "recovered"),
         mark(15.0, "undone", "host"),
         mark(20.0, "probe", ""),
     ]
     tree = Tree(render(data(run(timeline=timeline))))
-    assert marks(tree) == [("injected", 0), ("detected", 5), ("recovered", 10), ("undone", 15), ("other", 20)]
+    assert marks(tree) == [
+        *(("injected", 0), ("detected", 5), ("other", 5), ("other", 8)),
+        *(("recovered", 10), ("undone", 15), ("other", 20)),
+    ]
     (healed,) = [float(circle["cx"]) for circle in tree.all("circle") if circle["r"] == "5.5" and circle["cx"] != "8"]
     (undone,) = [
         float(shape["x"]) + 5 for shape in tree.all("rect") if shape.get("width") == "10" and shape["x"] != "3"
@@ -171,8 +176,8 @@ def test_marks_are_in_proportion_to_the_time_and_lanes_are_kernels() -> None:
     assert undone == pytest.approx(LEFT + PLOT * 15 / 20, abs=0.01)
     assert len(tree.all("rect", **{"class": "band"})) == 3  # librarian, host, the drill itself
     (down,) = tree.all("rect", **{"class": "down"})
-    assert float(down["x"]) == pytest.approx(LEFT, abs=0.01)
-    assert float(down["width"]) == pytest.approx(PLOT / 2, abs=0.01)
+    assert float(down["x"]) == pytest.approx(LEFT + PLOT / 4, abs=0.01)
+    assert float(down["width"]) == pytest.approx(PLOT * 3 / 20, abs=0.01)
 
 
 def test_marks_that_would_cover_each_other_are_below_each_other_not_aside() -> None:
@@ -187,8 +192,24 @@ def test_marks_that_would_cover_each_other_are_below_each_other_not_aside() -> N
     assert len({y for _, y in found}) == 4
 
 
-def test_what_never_healed_is_down_to_the_end_of_the_picture() -> None:
-    tree = Tree(render(data(run(timeline=[mark(5.0, "injected"), mark(10.0, "detected")]))))
+def test_a_kernel_that_was_started_again_or_was_never_down_was_shown_as_down_to_the_end() -> None:
+    timeline = [mark(1.0, "injected"), mark(1.1, "exited"), mark(1.1, "detected"), mark(1.4, "started")]
+    timeline += [mark(2.0, "injected", "host"), mark(4.0, "detected", "host")]
+    timeline += [mark(9.0, "recovered", "KH002"), mark(10.0, "undone", "KH002")]
+    (down,) = Tree(render(data(run(timeline=timeline)))).all("rect", **{"class": "down"})
+    assert float(down["x"]) == pytest.approx(LEFT + PLOT * 1.1 / 20, abs=0.01)
+    assert float(down["width"]) == pytest.approx(PLOT * 0.3 / 20, abs=0.01)
+
+
+def test_in_kong_what_was_detected_is_down_until_it_has_recovered() -> None:
+    timeline = [mark(1.0, "injected"), mark(2.0, "detected"), mark(4.0, "recovered"), mark(5.0, "injected", "host")]
+    (down,) = Tree(render(data(run(id="KONG", timeline=timeline)))).all("rect", **{"class": "down"})
+    assert float(down["x"]) == pytest.approx(LEFT + PLOT * 2 / 20, abs=0.01)
+    assert float(down["width"]) == pytest.approx(PLOT * 2 / 20, abs=0.01)
+
+
+def test_what_never_came_up_again_is_down_to_the_end_of_the_picture() -> None:
+    tree = Tree(render(data(run(timeline=[mark(5.0, "injected"), mark(10.0, "hung")]))))
     (down,) = tree.all("rect", **{"class": "down"})
     assert float(down["x"]) + float(down["width"]) == pytest.approx(LEFT + PLOT, abs=0.01)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,59 @@ def test_an_undoing_that_fails_is_told_kept_and_done_again(stage: Stage, file: P
     assert "damage of home was undone" in told_of(told[0])
 
 
+def test_what_a_writer_added_while_the_record_was_written_was_lost_by_a_truncation(
+    stage: Stage, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = file.read_bytes()
+    with monkeypatch.context() as patch:
+        written_meanwhile(patch, lambda: file.write_bytes(before + b"one more line\n"))
+        done = stage.inject("truncate", path="config/a.yaml", bytes=10)
+    assert (done.ok, file.read_bytes()) == (True, before[:10])
+    assert stage.undo(done.record).ok
+    assert file.read_bytes() == before + b"one more line\n"
+
+
+def test_a_file_that_was_replaced_while_the_record_was_written_was_put_back_as_it_had_been(
+    stage: Stage, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replaced() -> None:
+        newer = file.with_name("newer")
+        newer.write_text("newer: true\n")
+        newer.replace(file)
+
+    with monkeypatch.context() as patch:
+        written_meanwhile(patch, replaced)
+        done = stage.inject("change", path="config/a.yaml", text="x")
+    assert not done.ok
+    assert "was replaced by somebody" in done.message
+    assert file.read_text() == "newer: true\n"
+    assert [record["state"] for record in stage.faults.records()] == ["undone"]
+
+
+def written_meanwhile(patch: pytest.MonkeyPatch, write: Callable[[], object]) -> None:
+    """Somebody writes between the good copy and the fault."""
+    put = files.replace
+
+    def replace(path: Path, data: bytes) -> None:
+        put(path, data)
+        if json.loads(data)["state"] == "prepared":
+            write()
+
+    patch.setattr(files, "replace", replace)
+
+
+def test_a_fault_that_nobody_took_back_stayed_active_after_it_had_ended_by_itself(stage: Stage, file: Path) -> None:
+    done = stage.inject("damage", path="config/a.yaml", bytes=8, seconds=30.0)
+    kept = stage.home / "chaos" / "kept" / done.record
+    kept.rename(stage.home / "elsewhere")
+    assert not stage.undo(done.record).ok
+    (stage.home / "elsewhere").rename(kept)
+    stage.bench.advance(28.0)
+    assert stage.state(done.record) == "undo_failed"
+    stage.bench.advance(2.0)
+    assert stage.state(done.record) == "undone"
+
+
 def test_a_file_has_one_fault_at_a_time(stage: Stage, file: Path) -> None:
     first = stage.inject("damage", path="config/a.yaml")
     with pytest.raises(Refused, match=first.record):
@@ -255,6 +309,16 @@ def test_a_made_up_secret_is_one_that_is_recognised_and_is_gone_afterwards(stage
     assert leaked(log.read_text()) == ()
     assert len(log.read_text()) == len(written)
     assert log.read_text().endswith("made up by a drill, it opens nothing\nmore\n")
+
+
+def test_a_link_or_a_folder_beside_a_log_kept_its_fault_active_for_ever(stage: Stage) -> None:
+    done = stage.inject("secret", path="logs/a.log")
+    log = stage.home / "logs" / "a.log"
+    log.unlink()
+    (stage.home / "logs" / "a.log.newest").symlink_to(log)
+    (stage.home / "logs" / "a.log.d").mkdir()
+    assert stage.undo(done.record).ok
+    assert stage.state(done.record) == "undone"
 
 
 def test_a_secret_that_was_redacted_or_rotated_away_is_undone_all_the_same(stage: Stage) -> None:

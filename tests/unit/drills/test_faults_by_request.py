@@ -145,7 +145,8 @@ def test_a_pardon_that_nobody_answers_fails_until_the_fault_is_over_by_itself(st
     undone = stage.undo_all()
     assert [each.ok for each in undone] == [False]
     assert "did not answer" in undone[0].message
-    stage.bench.advance(30.0)
+    stage.bench.advance(31.0)
+    assert stage.state(done.record) == "undone"
     assert stage.undo(done.record).ok
 
 

@@ -69,6 +69,34 @@ def test_a_directory_a_missing_file_and_a_huge_one_are_refused(home: Path) -> No
         paths.file_of(home, "huge")
 
 
+def test_the_program_below_its_home_could_be_damaged(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "grace_actors").mkdir()
+    (home / "grace_actors" / "actor.py").write_text("run = True\n")
+    monkeypatch.setattr(paths, "PROGRAM", (home.resolve() / "grace_actors",))
+    with pytest.raises(Refused, match="belongs to the program"):
+        paths.file_of(home, "grace_actors/actor.py")
+    with pytest.raises(Refused, match="belongs to the program"):
+        paths.place_of(home, "grace_actors/new.py")
+    assert paths.file_of(home, "config/a.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("fault", "path"), [("damage", "config/a.yaml"), ("truncate", "config/a.yaml"), ("secret", "logs/a.log")]
+)
+def test_a_fault_in_place_was_written_to_a_file_outside_that_is_the_same(tmp_path: Path, fault: str, path: str) -> None:
+    stage = Stage(tmp_path / "home")
+    outside = tmp_path / "outside"
+    outside.write_text("approval_required: true\n")
+    (stage.home / path).hardlink_to(outside)
+    with pytest.raises(Refused, match="has another name"):
+        stage.inject(fault, path=path)
+    assert outside.read_text() == "approval_required: true\n"
+    if fault != "secret":
+        deleted = stage.inject("delete", path=path)
+        assert stage.undo(deleted.record).ok
+        assert (stage.home / path).samefile(outside)
+
+
 def test_a_link_that_was_turned_outside_after_the_fault_is_not_followed_by_its_undoing(tmp_path: Path) -> None:
     stage = Stage(tmp_path / "home")
     folder = stage.home / "config" / "sub"

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from grace_actors.errors import StoreFailed
+from grace_actors.drills.host.activities import step
+from grace_actors.errors import Refused, StoreFailed
 from grace_actors.kernel import LATER, Request
 from tests.unit.drills_host.rig import BAD, CHANGE, GOOD, Rig, card
 from tests.unit.kernels_mind.stubs import child
@@ -362,3 +363,13 @@ def test_dummy_that_does_not_go_is_told_keeps_drills_out_and_is_asked_again(make
     rig.bench.advance(10.0)
     assert (on_stage(rig), rig.runner.degraded) == (["chaos_runner"], [])
     rig.run()
+
+
+@pytest.mark.parametrize("name", ["apply_patch", "revert_commits", "create_pr", "rollback_dependencies"])
+def test_card_that_would_change_the_program_is_not_carried_out(name: str) -> None:
+    with pytest.raises(Refused, match="changes the program"):
+        step("act", {"action": name})
+
+
+def test_card_may_read_the_program() -> None:
+    assert step("act", {"action": "run_lint", "params": {"paths": ["."]}})[0].spec.name == "run_lint"

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from grace_actors.errors import GraceError
+from grace_actors.healing.questions import Question, Questions
+from grace_actors.kernel import Answer
+from tests.harness.kernels import Bench, BenchContext
 from tests.unit.healing.stage import Stage
 from tests.unit.healing.test_runs import ALWAYS, ONE, THREE
 
@@ -118,6 +124,20 @@ def test_a_run_that_is_cancelled_does_its_always_block_and_nothing_else(stage: S
         stage.ask("cancel_run", id=id)
     with pytest.raises(GraceError, match="there is no run"):
         stage.ask("cancel_run", id="run_1")
+
+
+def test_a_question_that_is_over_before_people_were_asked_is_withdrawn(tmp_path: Path) -> None:
+    """It used to stay with the people until its time was over."""
+    bench, decided = Bench(tmp_path), []
+    ctx = BenchContext(bench, "self_healing", tmp_path, tmp_path, {})
+    questions = Questions(ctx, lambda *each: decided.append(each), lambda *each: decided.append(each))
+    late: list[Callable[[Answer], None]] = []
+    ctx.ask = lambda to, verb, args, on_answer, **more: late.append(on_answer)  # type: ignore[assignment,method-assign]
+    questions.ask(Question(run="r", token=1, action="playbook.p", context={}, reason="", ttl_s=60.0))
+    questions.forget("r")
+    late[0](Answer(ok=True, value={"decision": "needs_approval", "approval": {"id": "ap_1", "state": "pending"}}))
+    (told,) = [args for _, to, verb, args in bench.sent if (to, verb) == ("governance", "respond")]
+    assert (told["id"], told["response"], decided) == ("ap_1", "reject", [])
 
 
 def test_a_run_that_waits_for_people_can_be_cancelled(stage: Stage) -> None:

@@ -270,6 +270,33 @@ def test_what_comes_back_during_its_repair_is_not_over(ward: Ward) -> None:
     assert ward.incident()["state"] not in ("healed", "repairing")
 
 
+def test_an_incident_was_healed_by_itself_while_its_kernel_was_held_down(ward: Ward) -> None:
+    """Of a kernel that does not run a trigger finds nothing."""
+    ward.up()
+    odd = {"trigger": "health_signal_gap", "issue": "heartbeat_gap"}
+    ward.happen("trigger.fired", "librarian", **odd, severity="low", detail="x")
+    ward.hold()
+    ward.happen("trigger.cleared", "librarian", **odd)
+    assert [each["state"] for each in ward.ask("incidents")["incidents"]] != ["healed"]
+    assert ward.incident()["next_step"]
+
+
+def test_an_incident_was_healed_by_itself_although_its_repair_left_a_kernel_that_fails_its_self_test(
+    ward: Ward,
+) -> None:
+    odd = {"trigger": "health_signal_gap", "issue": "heartbeat_gap"}
+    ward.write("cool", COOL.replace("resource_pressure", "health_signal_gap"))
+    ward.up()
+    ward.bench.kernels["librarian"].answers["ready"] = {"checks": [{"name": "index", "ok": False, "detail": "torn"}]}
+    ward.happen("trigger.fired", "librarian", **odd, severity="low", detail="x")
+    ward.happen("trigger.cleared", "librarian", **odd)
+    ward.world.answer("set_flag")
+    ward.settle(40.0)
+    found = ward.incident()
+    assert (found["state"], bool(found["work_order"])) == ("failed", True)
+    assert "index: torn" in found["cause"]
+
+
 def test_good_news_starts_its_playbook_without_an_incident(ward: Ward) -> None:
     ward.write("resume", "triggers: [{type: host.relieved}]\nsteps:\n  - {id: go, action: set_flag}\n")
     ward.up().happen("host.relieved", "cpu")
@@ -285,6 +312,24 @@ def test_two_incidents_of_one_kernel_are_repaired_one_after_the_other(ward: Ward
     mended(ward)
     ward.settle()
     assert {i["state"] for i in ward.ask("incidents")["incidents"]} == {"healed"}
+
+
+def test_what_a_trigger_found_of_a_kernel_that_is_held_kept_it_from_being_repaired(ward: Ward) -> None:
+    """Told in one page of the log, the second incident took the kernel, and could do nothing while it was down."""
+    ward.write("mend", MENDS)
+    ward.write("curb", "triggers: [{type: live_error_feed}]\nsteps:\n  - {id: curb, action: set_flag}\n")
+    ward.up()
+    heard, ward.status.subscribers = ward.status.subscribers, {}
+    ward.fail(number=1)
+    ward.fail(number=2)
+    ward.hold(cause="the same failure 2 times in 60 s")
+    ward.status.subscribers = heard
+    ward.happen("trigger.fired", "librarian", trigger="live_error_feed", issue="repeated_error", severity="high")
+    ward.settle()
+    states = {each["kind"]: each["state"] for each in ward.ask("incidents")["incidents"]}
+    assert states == {"start_failed": "repairing", "trigger": "open"}
+    mended(ward)
+    assert {each["kind"]: each["repair"] for each in ward.ask("incidents")["incidents"]}["start_failed"] == "mend"
 
 
 def test_an_incident_that_waits_for_people_does_not_keep_another_of_its_kernel_from_being_repaired(ward: Ward) -> None:

@@ -94,6 +94,41 @@ def test_what_was_told_and_is_over_is_told_to_be_over_once_also_after_a_kill(ben
     assert cleared(bench) == [("bus", {"trigger": "health_signal_gap", "issue": "heartbeat_gap"})]
 
 
+@pytest.mark.parametrize("told", [5, "abcd", [["one"]], [[1, 2, 3]], [None]])
+def test_findings_of_a_former_life_that_cannot_be_read_are_refused(bench: Bench, told: object) -> None:
+    """Some used to end the start with another error, which is not taken for a damaged snapshot."""
+    with pytest.raises(ValueError, match="list of findings"):
+        bench.kernels["trigger_mesh"].restore({"routes": {}, "told": told})
+
+
+def test_a_restart_of_the_mesh_does_not_tell_anew_what_was_told_before_it(bench: Bench) -> None:
+    """Errors of the last minutes used to become incidents a second time, long after they had been dealt with."""
+    for _ in range(5):
+        record(bench, "child.exited", "bus", {"kind": "crash", "reason": "KeyError: 1"})
+    again(bench)
+    bench.advance(400)
+    assert fired(bench) == [("repeated_error", "bus", "high")]
+
+
+def test_what_is_over_when_the_mesh_restarts_is_news_when_it_comes_back(bench: Bench) -> None:
+    monitor = bench.kernels["health_monitor"]
+    monitor.waiting_s = 31.0  # type: ignore[attr-defined]
+    bench.advance(61)
+    again(bench)
+    for waiting_s in (0.0, 31.0):
+        monitor.waiting_s = waiting_s  # type: ignore[attr-defined]
+        bench.advance(120)
+    assert fired(bench) == [("heartbeat_gap", "bus", "medium")] * 2
+
+
+@pytest.mark.parametrize(
+    "lately", [5, "abcd", [["one"]], [{"key": [1], "at": 1.0, "weight": 1, "over": False}], [None]]
+)
+def test_what_was_told_lately_in_a_form_that_cannot_be_read_is_refused(bench: Bench, lately: object) -> None:
+    with pytest.raises(ValueError, match="lately"):
+        bench.kernels["trigger_mesh"].restore({"routes": {}, "lately": lately})
+
+
 def test_an_error_that_happened_is_never_over(bench: Bench) -> None:
     for _ in range(5):
         record(bench, "child.exited", "bus", {"kind": "crash", "reason": "KeyError: 1"})

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from chaos.kong import Blast, Kind
+from grace_actors.actions.action import Call, Result, Steps, Wait, acts, needed
 from grace_actors.drills.dummies.kinds import TOPIC
 from grace_actors.drills.dummies.ledger import FILE, Ledger
 from grace_actors.drills.dummies.sink import Sink
 from grace_actors.drills.dummies.source import Source
+from grace_actors.drills.host.kong import KongRun
 from grace_actors.drills.host.kong_blasts import AGAIN_FOR_S, Blasts
 from grace_actors.drills.host.kong_load import COMPARE_S, SINK, SOURCE, Load, clear_load
 from grace_actors.drills.taking_back import Injection
@@ -43,6 +44,9 @@ class Faults:
 
     def undo(self, record: str, done: Any) -> None:
         self.undone.append(record)
+
+    def undo_all(self, by: str, done: Any) -> None:
+        done([])
 
 
 MADE, NOT_MADE = Injection(ok=True, record="r-1"), Injection(ok=False, message="status did not answer")
@@ -115,13 +119,45 @@ class Clerk(Kernel):
         return {}
 
 
+ENTER_S = 0.5
+
+
+def stage(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Whoever is put on stage needs a while, and is in the list then."""
+    there: list[str] = []
+
+    @acts(name=needed("who"), kind=needed("what"))
+    def enter(call: Call) -> Steps:
+        """Goes on stage."""
+        yield Wait(delay_s=ENTER_S)
+        there.append(call["name"])
+        return Result(True, changed=True)
+
+    monkeypatch.setattr("grace_actors.drills.host.kong_load.start_dummy", enter)
+    return there
+
+
+def test_the_source_of_a_halted_load_went_on_stage_after_it_was_swept(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = stage(monkeypatch)
+    load = Load(bench.add("chaos_runner", Kernel).ctx, 500)
+    problems: list[str] = []
+    load.begin(problems.append)
+    bench.advance(ENTER_S / 2)
+    load.leave()
+    bench.advance(60.0)
+    assert there == [SINK]
+    assert problems == ["left: the drill is over"]
+
+
 def test_a_load_that_stood_still_half_of_the_time_shows(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = SimpleNamespace(perform=lambda ctx, params, check, done: done(SimpleNamespace(ok=True, message="")))
-    monkeypatch.setattr("grace_actors.drills.host.kong_load.start_dummy", stage)
+    stage(monkeypatch)
     source, runner = bench.add(SOURCE, Clerk), bench.add("chaos_runner", Kernel)
     load = Load(runner.ctx, 500)
     problems: list[str] = []
     load.begin(problems.append)
+    bench.advance(2.0 * ENTER_S)
     for second in range(10):
         bench.advance(1.0)
         source.count += 500 if second < 5 else 0  # type: ignore[attr-defined]
@@ -157,6 +193,17 @@ def test_what_is_lost_is_read_from_the_disk_though_neither_kernel_answers(bench:
     with_numbers(bench, 100, 97)
     found = compared(bench, Load(bench.add("chaos_runner", Kernel).ctx, 500))
     assert (found["acknowledged"], found["lost"], found["missing"]) == (100, 3, [97, 98, 99])
+
+
+def test_a_kong_that_was_halted_early_told_that_nothing_was_lost_and_no_core_was_busy(bench: Bench) -> None:
+    judged: list[KongRun] = []
+    ctx = bench.add("chaos_runner", Kernel).ctx
+    kong = KongRun(ctx, "run", "me", Faults(MADE), judged.append, seconds=30.0, seed=0, load=500)  # type: ignore[arg-type]
+    kong.halt("somebody")
+    facts = judged[0].shown()["facts"]
+    for unknown in ("acknowledged", "delivered", "lost", "duplicates", "cpu_max", "queue_depth_max"):
+        assert facts[unknown] is None, unknown
+    assert (facts["blasts_made"], kong.journal()["facts"]["lost"]) == (0, None)
 
 
 def test_without_a_ledger_nothing_is_known(bench: Bench) -> None:

@@ -59,6 +59,13 @@ def test_a_criterion_says_what_is_wrong() -> None:
     ]
 
 
+def test_one_that_has_neither_a_store_nor_a_snapshot_is_started() -> None:
+    """It begins with an empty store; it used to be given up without a start."""
+    repair = played(Why.DOWN, (False, False, False, True, True, True, True), is_safe=False)
+    assert [act.id for act, _ in repair.done] == ["up", "store", "store_back", "start", "again", "runs", "playbooks"]
+    assert repair.ok
+
+
 def test_of_one_that_came_back_by_itself_nothing_is_ordered() -> None:
     repair = played(Why.DOWN, (True,) * 10, is_safe=False)
     assert [act.id for act, _ in repair.done] == ["up", "runs", "playbooks"]

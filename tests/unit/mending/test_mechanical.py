@@ -12,7 +12,7 @@ import pytest
 
 from grace_actors.actions.catalogue import specs
 from grace_actors.healing.library import PACKS
-from grace_actors.mending.mechanical import MOST_BYTES, MOST_JUDGED, Faulty, Sound, mend
+from grace_actors.mending.mechanical import MOST_BYTES, MOST_JUDGED, MOST_JUDGED_BYTES, Faulty, Sound, mend
 from playbooks.loader import PlaybookFileError, read_playbook
 from supervisors.yaml_source import parse_yaml
 
@@ -122,6 +122,20 @@ def test_a_file_of_a_foreign_editor_is_written_as_ours() -> None:
 )
 def test_what_may_have_been_meant_in_several_ways_is_left(raw: bytes) -> None:
     assert mend(raw, Judge(PACK)) is None
+
+
+def test_a_long_file_is_read_less_often() -> None:
+    """One of 256 kB used to be read for so long that its reader was taken for dead."""
+    read = 0
+
+    def judge(text: str) -> Sound | Faulty:
+        nonlocal read
+        read += len(text)
+        return Faulty(20, 1)
+
+    line = "key:value" + " " * (MOST_BYTES // 25) + "\n"
+    assert mend((line * 20).encode(), judge) is None
+    assert MOST_JUDGED_BYTES // 2 < read < MOST_JUDGED_BYTES + MOST_BYTES
 
 
 def test_two_readings_with_a_different_meaning_are_none() -> None:

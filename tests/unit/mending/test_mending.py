@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any, cast
 import pytest
 
 from grace_actors.actions.action import Result
+from grace_actors.errors import StoreFailed
 from grace_actors.kernels.coding_agent import CodingAgent
 from grace_actors.mending import mending
 from grace_actors.mending.care import Why, acts_for
+from grace_actors.mending.mechanical import Judge, Mended, mend
 from tests.harness.kernels import Bench
 from tests.unit.kernels_mind.stubs import Fixed, Status
 
@@ -110,6 +113,79 @@ def test_a_file_that_cannot_be_mended_is_replaced_by_its_last_good_copy(agent: A
     assert "mine.yaml is restored: snapshots/playbooks/mine.yaml" in ended["message"]
 
 
+def test_a_draft_is_left_alone_whoever_reads_it_meanwhile(agent: Agent) -> None:
+    """The look of every half minute, or self_healing reading all files, used to replace what was being typed."""
+    agent.well()
+    agent.file.write_text(SPELT)
+    written_at = 1_700_000_000.0 + agent.bench.clock
+    os.utime(agent.file, (written_at, written_at))
+    agent.broken()
+    agent.bench.advance(mending.SETTLE_S - 0.5)
+    assert (agent.file.read_text(), agent.told()) == (SPELT, [])
+    agent.bench.advance(1.0)
+    assert (agent.file.read_text(), len(agent.told())) == (GOOD, 1)
+
+
+def test_a_file_that_is_written_while_it_is_mended_stays_as_it_was_written(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It used to be replaced by the mended text of what it had been."""
+
+    def written_meanwhile(raw: bytes, judge: Judge) -> Mended | None:
+        mended = mend(raw, judge)
+        agent.file.write_text(GOOD + "# mine\n")
+        return mended
+
+    agent.well()
+    agent.file.write_text(SPELT)
+    monkeypatch.setattr("grace_actors.mending.playbook_files.mend", written_meanwhile)
+    agent.broken()
+    assert agent.file.read_text() == GOOD + "# mine\n"
+    assert list((agent.bench.home / "quarantine").glob("playbooks-*")) == []
+
+
+def test_a_file_that_cannot_be_replaced_pushes_nothing_out_of_quarantine(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each attempt used to leave one more copy there, and ten are kept."""
+
+    def refuse(*args: Any, **more: Any) -> None:
+        raise StoreFailed("no permission")
+
+    agent.well()
+    older = agent.bench.home / "quarantine" / "playbooks-20200101T000000.000000Z" / "older.yaml"
+    older.parent.mkdir(parents=True)
+    older.write_text("a draft of before")
+    agent.file.write_text(SPELT)
+    monkeypatch.setattr("grace_actors.mending.playbook_files.replace", refuse)
+    agent.bench.advance(20 * mending.LOOK_S)
+    assert agent.bench.kernels["coding_agent"].degraded == ["no permission"]
+    assert [path.name for path in older.parent.parent.iterdir()] == [older.parent.name]
+
+
+def test_a_link_is_not_replaced_by_a_file(agent: Agent) -> None:
+    """It used to be, while what it leads to stayed as faulty as it was."""
+    agent.well()
+    target, link = agent.folder / "drafts" / "any.txt", agent.folder / "mine.yaml"
+    target.parent.mkdir()
+    target.write_text(SPELT)
+    link.symlink_to(target)
+    agent.broken()
+    assert (link.is_symlink(), target.read_text(), agent.told()) == (True, SPELT, [])
+
+
+def test_a_file_that_is_put_back_with_its_old_time_is_seen(agent: Agent) -> None:
+    """Only the time it was written at used to count, which a copy brings along; a change of permissions has none."""
+    agent.well()
+    agent.file.write_text(GOOD.replace("title:", "titel:"))
+    agent.bench.advance(mending.LOOK_S + 1.0)
+    before = agent.file.stat()
+    agent.file.write_text(GOOD)
+    os.utime(agent.file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    agent.bench.advance(mending.LOOK_S + 1.0)
+    assert agent.copy.read_text() == GOOD
+
+
 def test_a_file_that_somebody_removed_stays_removed(agent: Agent) -> None:
     agent.well()
     agent.file.write_text(GOOD)
@@ -187,8 +263,6 @@ def test_a_file_outside_the_users_folder_is_never_touched(agent: Agent, tmp_path
 
 
 def test_a_full_disk_leaves_the_file_as_it_was(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    from grace_actors.errors import StoreFailed
-
     def refuse(*args: Any, **more: Any) -> None:
         raise StoreFailed("the disk is full")
 
