@@ -20,7 +20,8 @@ Evaluate = Callable[..., list[Issue]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """One row of the table. `is_state`: what it finds is so or is not; what only happened is never over."""
+    """One row of the table. `is_state`: what it finds is so or is not; what only happened is never over. `is_news`: the
+    like of it is news whenever it happens, a minute later at the soonest."""
 
     name: str
     action: str
@@ -28,6 +29,7 @@ class Trigger:
     needs: tuple[str, ...]
     evaluate: Evaluate
     is_state: bool = True
+    is_news: bool = False
 
 
 TRIGGERS = (
@@ -109,6 +111,7 @@ TRIGGERS = (
         needs=("leaks",),
         evaluate=checks.security_signal,
         is_state=False,
+        is_news=True,
     ),
 )
 """In the order of their numbers: the ten, and the signal of a leaked secret."""

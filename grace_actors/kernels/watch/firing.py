@@ -107,6 +107,8 @@ class Firing:
         event = {"type": "trigger.fired", "subject": issue.subject, "data": data, "at": wall}
         self.fired.append(event)
         self._ctx.emit("trigger.fired", issue.subject, data)
+        if trigger.is_news:
+            self.storm.over(key)
         if trigger.is_state:
             self._told[key] = None
             if len(self._told) > MOST_TOLD:

@@ -226,6 +226,14 @@ def leaks(bench: Bench) -> list[tuple[str, str]]:
     ]
 
 
+def test_another_leak_of_the_kind_was_not_told_for_a_quarter_of_an_hour(bench: Bench) -> None:
+    write(bench, f"INFO using {KEY}")
+    bench.advance(61)
+    write(bench, f"INFO using {KEY}")
+    bench.advance(1)
+    assert len(leaks(bench)) == 2
+
+
 def test_a_secret_in_a_line_is_a_signal_and_the_line_is_never_repeated(bench: Bench) -> None:
     write(bench, f"INFO using {KEY}", f"ERROR: cannot log in with {KEY}")
     bench.advance(1)
