@@ -56,6 +56,13 @@ method:
       module: chaos.faults.files
       func: change
       arguments: {{path: notes/limits.yaml, text: "limit: 9\\n", seconds: 300.0}}
+  - type: action
+    name: somebody-notices
+    provider:
+      type: python
+      module: chaos.steps
+      func: act
+      arguments: {{action: alert, params: {{message: the limits are wrong}}}}
 {more}
 runtime: {{hypothesis: {{strategy: default}}, rollbacks: {{strategy: always}}}}
 """
@@ -75,7 +82,7 @@ BURN = """
 
 def card(id: str, **more: Any) -> str:
     """A card that passes by itself; it lasts as long as its pause."""
-    usual = {"trigger": "{type: fault.injected, where: {fault: change}}", "playbook": "none", "within": "20s"}
+    usual = {"trigger": "{type: alert.raised}", "playbook": "none", "within": "20s"}
     usual |= {"micro": "false", "kernel": "librarian", "pause": "0.0", "more": ""}
     return CARD.format(id=id, **usual | more)
 

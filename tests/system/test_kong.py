@@ -116,6 +116,7 @@ def left_of_load(running: Running) -> list[str]:
     return [*files, *subscribers, *(one["topic"] for one in topics if one["durable"])]
 
 
+@pytest.mark.slow
 def test_kong_that_is_halted_or_killed_or_dies_with_all_of_grace_leaves_nothing(lives: Callable[[], Running]) -> None:
     running = lives()
     run, processes = in_the_midst(running)
