@@ -16,7 +16,7 @@ from grace_actors.console.errors import RemoteFailed
 from tests.harness.bad_kernels import mood_file
 from tests.harness.instance import Running, wait_for
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.chaos, pytest.mark.timeout(300)]
 
 FAILS = {
     # name: (hook, deed, reason in which the last exit must be told)

@@ -20,7 +20,7 @@ from thespian.actors import ActorExitRequest, WakeupMessage
 from tests.harness.instance import Running, wait_for
 from tests.harness.transport import Board, Cell, Create, End, LiveSystem, Parent, Worker, alive, live_system
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.system, pytest.mark.chaos, pytest.mark.timeout(150)]
 live = pytest.fixture(live_system)
 
 QUEUED = 100_000

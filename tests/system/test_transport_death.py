@@ -14,7 +14,7 @@ from thespian.actors import ActorExitRequest, DeadEnvelope
 from tests.harness.instance import wait_for
 from tests.harness.transport import ASK_S, MIB, Board, Cell, Item, LiveSystem, Worker, alive, item, live_system, stopped
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.chaos, pytest.mark.timeout(120)]
 live = pytest.fixture(live_system)
 
 LIMIT = 64 * MIB

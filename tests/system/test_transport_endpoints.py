@@ -16,7 +16,7 @@ from thespian.actors import ThespianWatch, WatchMessage
 from tests.harness.instance import wait_for
 from tests.harness.transport import ASK_S, Cell, Hello, Here, LiveSystem, Report, Worker, item, live_system
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.system, pytest.mark.chaos, pytest.mark.timeout(150)]
 live = pytest.fixture(live_system)
 
 THREADS, ASKS = 8, 50

@@ -10,7 +10,7 @@ from thespian.actors import ActorExitRequest
 from tests.harness.instance import wait_for
 from tests.harness.transport import Cell, LiveSystem, alive, live_system
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.system, pytest.mark.chaos, pytest.mark.timeout(150)]
 live = pytest.fixture(live_system)
 
 MIXED = (0, 1, 80, 200, 900, 80, 3000, 80, 17_000, 80)

@@ -12,7 +12,7 @@ import pytest
 from tests.harness.instance import wait_for
 from tests.harness.transport import LONG_S, Cell, LiveSystem, item, live_system, stopped
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.system, pytest.mark.chaos, pytest.mark.timeout(150)]
 live = pytest.fixture(live_system)
 
 MAX_MB = 40.0  # each flood here is 200 MB
