@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.ready-run
 TEST_READY := $(VENV)/.ready-test
 
+# Each instance of the tests is a few dozen processes: they read what was compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test test-units test-system test-chaos test-all test-thespian lint format bench drills soak clean
 
@@ -15,22 +18,22 @@ help: ## this list
 run: $(RUN_READY) ## start Grace (the first time: make .venv and install)
 	$(BIN)/python run.py
 
-test: lint ## format, lint, types, then every test that is not slow
-	@echo 'three runs side by side, five minutes; each shows itself when it has ended'
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-units test-system test-chaos
+test: $(TEST_READY) ## format, lint, types, and every test that is not slow
+	@echo 'four runs side by side, five minutes; each shows itself when it has ended'
+	@$(MAKE) --no-print-directory --jobs 4 --output-sync=target lint test-units test-system test-chaos
 
 # Side by side, for two processors: tests of real instances mostly wait. Those that need the default port stay in one run.
 test-units:
-	$(BIN)/python -m pytest -m "not slow and not system"
+	$(BIN)/python -m pytest -m "not slow" tests/contract tests/props tests/unit tests/thespian_suite
 
 test-system:
-	$(BIN)/python -m pytest -m "system and not slow and not chaos"
+	$(BIN)/python -m pytest -m "not slow and not chaos" tests/system
 
 test-chaos:
-	$(BIN)/python -m pytest -m "chaos and not slow"
+	$(BIN)/python -m pytest -m "not slow and chaos" tests/system
 
-test-all: lint ## the same with the slow tests
-	$(BIN)/python -m pytest
+test-all: lint ## the same with the slow tests, and with other and more random examples each time
+	$(BIN)/python -m pytest --hypothesis-profile=explore
 
 test-thespian: $(TEST_READY) ## Thespian's own tests, on TCP and on our base, compared (12 minutes)
 	$(BIN)/python -m tests.thespian_suite

@@ -26,7 +26,8 @@ WAIT = "wait_for_event"
 ACTING_STEPS = ("ask", "tell", "act")
 """Steps that may themselves be what goes wrong: events count from the first of them, or of the faults."""
 FORGIVEN_STEPS = ("ask", "tell")
-"""Steps whose failure fails no drill: whoever is asked may be what has just been broken."""
+"""Steps whose failure fails no drill: whoever is asked may be what has just been broken. A refusal is no such failure:
+whoever refuses is well, and what was to go wrong did not."""
 RESTART, NO_PLAYBOOK = "restart", "none"
 """What `expect.playbook` may hold beside the name of a playbook."""
 
@@ -76,10 +77,15 @@ class Activity:
         return {name: value for name, value in self.arguments.items() if name != "kernel"}
 
     @property
+    def deed(self) -> str:
+        """The fault, the probe, or what the step performs or asks for."""
+        named = self.arguments.get({"act": "action", "ask": "verb", "tell": "verb"}.get(self.func, ""))
+        return named if isinstance(named, str) else self.func
+
+    @property
     def is_wait(self) -> bool:
         """Whether it waits for something that must come: what does not come is a deviation, no failure of the drill."""
-        named = self.arguments.get("action") if self.func == "act" else self.func
-        return self.kind is Kind.STEP and named == WAIT
+        return self.kind is Kind.STEP and self.deed == WAIT
 
     @property
     def is_acting(self) -> bool:
@@ -88,27 +94,32 @@ class Activity:
 
     @property
     def is_forgiven(self) -> bool:
-        """Whether the drill goes on when it fails."""
+        """Whether the drill goes on when it fails, other than by being refused."""
         return self.kind is Kind.PROBE or (self.kind is Kind.STEP and (self.func in FORGIVEN_STEPS or self.is_wait))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerRule:
-    """The event that must come: type and subject as patterns (`child.*`), and fields of its data."""
+    """The event that must come: type and subject as patterns (`child.*`), and fields of its data. Without a subject it
+    must be about one of `of`, what the card breaks: by its subject or, as of an incident, by the kernel it names."""
 
     type: str
-    subject: str = "*"
+    subject: str = ""
+    of: tuple[str, ...] = ()
     where: Mapping[str, Any] = field(default_factory=dict)
 
     def matches(self, type: str, subject: str, data: Mapping[str, Any]) -> bool:
         """Whether an event is it."""
-        if not (fnmatchcase(type, self.type) and fnmatchcase(subject, self.subject)):
+        if not fnmatchcase(type, self.type):
+            return False
+        if not (fnmatchcase(subject, self.subject) if self.subject else {subject, data.get("kernel")} & {*self.of}):
             return False
         return all(key in data and _same(data[key], wanted) for key, wanted in self.where.items())
 
     def described(self) -> str:
         """In words."""
-        about = "" if self.subject == "*" else f" of {self.subject}"
+        subject = self.subject or " or ".join(self.of)
+        about = "" if subject == "*" else f" of {subject}"
         where = ", ".join(f"{key}={value}" for key, value in self.where.items())
         return f"{self.type}{about}" + (f" with {where}" if where else "")
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import socket
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from typing import Any
 TIMEOUT_S = 30.0
 _LONGEST_DIRECTORY = 107 - 40
 """What AF_UNIX allows, less the room that Grace keeps for the names of sockets."""
+
+
+SHORT = Path("/tmp")  # noqa: S108 - as the instance chooses it
+"""Below it are the sockets of homes whose own path is too long."""
 
 
 class NotDone(RuntimeError):
@@ -31,14 +36,30 @@ def home_directory() -> Path:
 
 
 def control_socket() -> Path:
-    """Where the instance listens."""
+    """Where the instance listens. Raises NotDone for a place that somebody else has made."""
     home = home_directory()
     direct = home / "run" / "control.sock"
     if len(os.fsencode(direct.parent)) <= _LONGEST_DIRECTORY:
         return direct
     digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
     owner = home.stat().st_uid if home.exists() else os.geteuid()
-    return Path(f"/tmp/grace-{owner}") / digest / "control.sock"  # noqa: S108 - as the instance chooses it
+    directory = SHORT / f"grace-{owner}"
+    for each in (directory, directory / digest):
+        _refuse_foreign(each, owner)
+    return directory / digest / "control.sock"
+
+
+def _refuse_foreign(directory: Path, owner: int) -> None:
+    """Anybody may make names below /tmp, and would be told what to do by us. Grace makes them private."""
+    try:
+        found = directory.lstat()
+    except OSError:
+        return  # nobody listens there, which connecting says
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (owner, 0) or found.st_mode & 0o077:
+        seen = f"uid {found.st_uid}, mode {found.st_mode & 0o777:o}"
+        raise NotDone(
+            f"{directory} is not a private directory of uid {owner} ({seen}), so no instance made it; remove it"
+        )
 
 
 def call(verb: str, args: Mapping[str, Any], *, timeout_s: float = TIMEOUT_S) -> Any:

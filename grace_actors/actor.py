@@ -217,6 +217,8 @@ class Actor(ThespianActor):  # type: ignore[misc]
 
     def _on_ask(self, ask: wire.Ask, sender: Any, handle: Callable[[wire.Ask, Any], Any] | None = None) -> None:
         try:
+            if not isinstance(ask.args, dict):
+                raise Refused(f"{ask.verb!r:.60}: the arguments are {ask.args!r:.60}", hint="allowed: a mapping")
             value = (handle or self.handle_ask)(ask, sender)
         except GraceError as error:
             self.reply(ask.id, sender, error=error)

@@ -26,7 +26,7 @@ from typing import Any
 import psutil
 import setproctitle
 
-from grace_actors import lifeline, undertaker
+from grace_actors import lifeline, undertaker, user_code
 from grace_actors.errors import GraceError
 from grace_actors.home import MARK, AlreadyRunning, Instance
 from grace_actors.lives import Lives
@@ -75,6 +75,7 @@ def _import_everything(tree: Tree) -> None:
     """What actors need is imported before the first fork: they start with it."""
     for path in ("grace_actors.supervisor", "grace_actors.process_actor", "grace_actors.system", *tree.kernels):
         importlib.import_module(path.partition(":")[0])
+    user_code.remember()
 
 
 def _unusable(settings: Settings, error: OSError) -> int:

@@ -27,6 +27,18 @@ def admitted(fault: Any, params: Any) -> Data:
         raise Refused(error.message, hint=error.hint) from None
 
 
+def of_supervisor(fault: Any, params: Any, child: str | None) -> tuple[str, Data]:
+    """What a supervisor is asked to do to a child, or to itself, with complete parameters. Raises Refused. Around the
+    damage of a file the child stands still (`hold`, `release`), and what was done to the file is told (`corrupt`)."""
+    is_told = isinstance(fault, str) and fault in ("hold", "release", "corrupt")
+    given = params if is_told else admitted(fault, params)
+    if not isinstance(given, dict) or not all(isinstance(key, str) for key in given):
+        raise Refused(f"{fault}: params are {params!r:.80}", hint="allowed: a mapping with text keys")
+    if child is None and (is_told or INJECTABLE[fault].where == "supervisor"):
+        raise Refused(f"{fault} is done to a child", hint="add child: its name")
+    return fault, given
+
+
 def by_runner(fault: str) -> bool:
     """Is it the runner that causes this fault?"""
     return INJECTABLE[fault].where == "runner"

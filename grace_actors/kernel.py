@@ -181,7 +181,10 @@ class Kernel:
 def need(request: Request, key: str, kind: type | tuple[type, ...]) -> Any:
     """The argument `key` of a request, checked. Raises Refused naming what was seen and what is allowed."""
     if key not in request.args:
-        raise Refused(f"{request.verb}: argument {key!r} is missing", hint=f"given: {sorted(request.args)}")
+        raise Refused(
+            f"{request.verb}: argument {key!r} is missing",
+            hint=f"given: {', '.join(sorted(request.args)) or 'nothing'}",
+        )
     value = request.args[key]
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
         names = "/".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgpack
 
-from grace_actors import handover, snapshots, wire
+from grace_actors import handover, snapshots, user_code, wire
 from grace_actors.actor import Actor, memory_mb
 from grace_actors.errors import GraceError, Refused, StoreFailed
 from grace_actors.jobs import Job
@@ -55,6 +55,8 @@ class KernelActor(Actor):
             self.names.events.emit("overrides.ignored", self.name, {"problems": ignored})
         self._settings = Settings(config)
         self._overridden = sorted(key for key in config if config[key] != start.config.get(key))
+        if changed := user_code.forget_changed():
+            self.names.events.emit("code.changed", self.name, {"files": sorted(str(file) for file in changed)})
         self.kernel = load(start.path)(ActorContext(self, self._settings))
         self._paused: deque[handover.Work] | None = None
         self._released: deque[handover.Work] = deque()
@@ -237,12 +239,21 @@ class KernelActor(Actor):
     def stopping(self, reason: str) -> None:
         self.save()
         self.kernel.stop(reason)
+        self.names.events.flush()
 
     def pulse(self) -> wire.Pulse:
         waiting = self.waiting() + len(self._held()) + len(self._owed)
         degraded = tuple(self.kernel.degraded)
-        gauges = self.kernel.gauges()
+        gauges = _figures(self.name, self.kernel.gauges())
         return wire.Pulse(self.name, self.gen, self.kernel.does(), waiting, memory_mb(), degraded, gauges)
+
+
+def _figures(name: str, gauges: Any) -> dict[str, float]:
+    """What a kernel says of itself, which its supervisor's policies compare with limits. Raises TypeError."""
+    for key, value in (gauges if isinstance(gauges, Mapping) else {"": gauges}).items():
+        if not isinstance(key, str) or not key or not isinstance(value, int | float):
+            raise TypeError(f"gauges() of {name}: {key!r} is {value!r:.60}; allowed: a mapping of names to numbers")
+    return dict(gauges)
 
 
 def _is_of_kernel(ask: wire.Ask) -> bool:
@@ -251,7 +262,7 @@ def _is_of_kernel(ask: wire.Ask) -> bool:
 
 
 def load(path: str) -> type[Kernel]:
-    """The class named `package.module:Class`; the tree file's check has imported it before the fork."""
+    """The class named `package.module:Class`; mostly it has been imported before the fork."""
     module, _, name = path.partition(":")
     kernel: type[Kernel] = getattr(importlib.import_module(module), name)
     return kernel

@@ -184,6 +184,11 @@ class EventSender:
         if self._unacked and not self._in_flight:
             self._send()
 
+    def flush(self) -> None:
+        """Nobody will hear an answer any more: what was not acknowledged goes now, what is on its way once more."""
+        if self._unacked:
+            self._send()
+
     def _send(self) -> None:
         self._in_flight = True
         emitter = f"{self._actor.name}.{self._actor.gen}.{os.getpid()}"

@@ -18,7 +18,7 @@ from grace_actors import wire
 from grace_actors.errors import Refused
 from grace_actors.incarnation import Incarnation
 from grace_actors.kernels.host_sample import OwnCpu
-from supervisors import POLICIES
+from supervisors import POLICIES, observations
 from supervisors import messages as m
 from supervisors.slots import OPERATOR
 
@@ -118,12 +118,15 @@ class Observing:
 
     def observed(self, args: Data) -> None:
         """Somebody tells what the policies may want to know."""
-        topic, subject, data = args.get("topic"), args.get("subject", ""), args.get("data") or {}
+        topic, subject, data = args.get("topic"), args.get("subject", ""), args.get("data", {})
         if not isinstance(topic, str) or not isinstance(subject, str) or not isinstance(data, dict):
             raise Refused(
                 f"observe: topic {topic!r:.60}, subject {subject!r:.60}, data {data!r:.60}",
                 hint="topic and subject are text, data is a mapping",
             )
+        found = observations.problem(topic, data)
+        if found is not None:
+            raise Refused(f"observe: {found[0]}", hint=f"allowed: {found[1]}")
         self._supervisor.feed(m.Observed(topic, subject, data))
 
 

@@ -36,6 +36,7 @@ HOLD_S = 10.0
 """How long a child stands still at most while its file is damaged."""
 _FROM_OUTSIDE = frozenset({"kill", "term", "hang", "corrupt"})
 """Faults that the supervisor causes itself; the others are the child's own doing."""
+VERBS = ("ping", "ready", "inspect", "call", "pause", "resume", "inject", "observe", "policies")
 _ACTORS = {
     "supervisor": "grace_actors.supervisor.SupervisorActor",
     "kernel": KERNEL,
@@ -303,14 +304,14 @@ class SupervisorActor(Actor):
             case "call":
                 return self._call(ask, sender)
             case "pause" | "resume":
-                return self._pause(ask.verb, ask.args.get("child"))
+                return self._pause(ask.verb, self._named(ask))
             case "inject":
-                return self._inject(ask.args)
+                return self._inject(ask)
             case "observe":
                 return self.observing.observed(ask.args)
             case "policies":
                 return [as_data(policy) for policy in self.spec.policies]
-        raise NotFound(f"supervisor {self.name} has no verb {ask.verb!r}")
+        raise NotFound(f"supervisor {self.name} has no verb {ask.verb!r:.60}", hint=f"it knows: {', '.join(VERBS)}")
 
     def _call(self, ask: wire.Ask, sender: Any) -> Any:
         """An operation of the core's API; answered when the core replies."""
@@ -321,6 +322,13 @@ class SupervisorActor(Actor):
             self._forced.add(op.child)
         self.feed(m.Call(self._call_number, op))
         return LATER
+
+    def _named(self, ask: wire.Ask) -> str | None:
+        """The child it is about, or None. Raises Refused."""
+        name = ask.args.get("child")
+        if name is None or (isinstance(name, str) and name):
+            return name
+        raise Refused(f"{ask.verb}: child is {name!r:.60}", hint="allowed: the name of a child, or no child at all")
 
     def _child(self, name: str) -> Incarnation:
         inc = self.living.get(name)
@@ -347,9 +355,10 @@ class SupervisorActor(Actor):
             self.observing.held(inc.name, is_held)
         self.description.changed()
 
-    def _inject(self, args: Data) -> None:
+    def _inject(self, ask: wire.Ask) -> None:
         """Break something on purpose, as an event says."""
-        fault, name, params = args["fault"], args.get("child"), args.get("params", {})
+        name = self._named(ask)
+        fault, params = injection.of_supervisor(ask.args.get("fault"), ask.args.get("params", {}), name)
         inc = None if name is None else self._child(name)
         if inc is not None and fault in ("hold", "release"):  # around the damage of a file, which is told at its end
             self._hang(inc, HOLD_S if fault == "hold" else 0.0)
@@ -368,7 +377,7 @@ class SupervisorActor(Actor):
             case "term":
                 inc.signal_shown(signal.SIGTERM)
             case "hang":
-                self._hang(inc, float(params.get("seconds", 60)))
+                self._hang(inc, float(params["seconds"]))
             case _:
                 self._tell_child(inc, "inject", {"fault": fault, "params": params})
 

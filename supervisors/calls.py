@@ -33,12 +33,13 @@ class Calls:
     def __init__(self, engine: Engine, restarts: Restarts, policies: PolicyHost) -> None:
         self._engine = engine
         self._restarts = restarts
+        self._policies = policies
         self._next_ref = 1
         self._of_supervisor: dict[OpKind, Callable[[Ask], None]] = {
             OpKind.START_CHILD: self._start_child,
             OpKind.COUNT_CHILDREN: lambda ask: ask.answer("ok", self._engine.slots.counts()),
             OpKind.WHICH_CHILDREN: self._which_children,
-            OpKind.RELOAD: partial(reload, engine, policies),
+            OpKind.RELOAD: self._reload,
             OpKind.BUDGET: self._budget,
         }
         self._of_slot: dict[OpKind, Callable[[Ask, Slot], None]] = {
@@ -195,7 +196,7 @@ class Calls:
             ask.answer("temporary", None, slot.id)
         else:
             self._sequence(ask)
-            slot.mode = ask.op.mode
+            slot.mode, slot.keeps = ask.op.mode, ask.op.keep
             StopRun(self._engine, (slot,), self._engine.down, partial(self._recycled, ask, slot)).begin()
 
     def _recycled(self, ask: Ask, slot: Slot) -> None:
@@ -240,6 +241,10 @@ class Calls:
 
     def _sequence(self, ask: Ask) -> None:
         self._engine.asking = ask
+
+    def _reload(self, ask: Ask) -> None:
+        reload(self._engine, self._policies, ask)
+        self._restarts.take_back()
 
     # ---- questions -----------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from supervisors.messages import (
     ChildMeasured,
     ChildReady,
     Command,
+    Deliver,
     Event,
     Exit,
     ExitKind,
@@ -234,6 +235,9 @@ class Supervisor:
         engine.slots.move(slot, SlotState.RUNNING)
         level = "debug" if cause in ("start_child", "restart_child") else "info"  # OTP 27: no progress record for API
         engine.report("child.started", slot.id, gen=slot.gen, cause=cause, level=level)
+        if slot.keeps:
+            slot.keeps = False
+            engine.out.append(Deliver(slot.id, slot.gen))
         heartbeats.begin(engine, slot)
         if engine.run is not None:
             engine.run.ready(slot, event.info)

@@ -294,5 +294,11 @@ class Engine:
             yield self.asking
         yield from (item for item in self.queue if isinstance(item, Ask))
 
+    def withdraw(self, which: Callable[[Ask], bool]) -> None:
+        """Forget what has been asked for and is not begun."""
+        left = [item for item in self.queue if not (isinstance(item, Ask) and which(item))]
+        self.queue.clear()
+        self.queue.extend(left)
+
     def reply(self, id: int, result: str, value: Any, child: str | None) -> None:
         self.out.append(Reply(id, result, value, child))

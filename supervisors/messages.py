@@ -178,7 +178,8 @@ class Op:
     """One operation: `child` names the slot, `spec` is the ChildSpec of start_child or the SupervisorSpec
     of reload. `mode` is handed to the child by every start from now on, until a later operation starts it with
     another mode; the core only passes it on (`safe` is a staggered restart's). `reason` says for people why a child is
-    held or quarantined. `keep`: what a child that is stopped for it has not answered waits for its next incarnation."""
+    held or quarantined. `keep`: what a child that is stopped for it has not answered waits for its next incarnation,
+    which gets it as soon as it is up after a recycle, else when somebody says `Deliver`."""
 
     kind: OpKind
     child: str | None = None

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 from supervisors.faults import Fault
 from supervisors.messages import Command, Deliver, Event, Exit, Op, PassDown, PauseChild, Report
 from supervisors.slots import ChildView
-from supervisors.spec import ChildSpec, SupervisorSpec
+from supervisors.spec import MOST, ChildSpec, SupervisorSpec
 
 
 class SupervisorView(Protocol):
@@ -144,9 +144,9 @@ class Policy:
         """What to do about it."""
         return []
 
-    def leave(self, now: float) -> Sequence[Report | PauseChild]:
+    def leave(self, now: float) -> Sequence[Report | PauseChild | Deliver]:
         """The last call before a reload of the supervisor replaces it: end what it has begun. Its timers are cancelled
-        by then."""
+        by then. Whom it has stopped its successor may start; if it has none, the core does."""
         return []
 
 
@@ -175,7 +175,7 @@ def number_param(
     if value is None:
         return []
     good_type = isinstance(value, int) or (isinstance(value, float) and not whole)
-    if good_type and not isinstance(value, bool) and (value > least or (value == least and not excluded)):
+    if good_type and not isinstance(value, bool) and (least < value <= MOST or (value == least and not excluded)):
         return []
     form = f"{'a whole number' if whole else 'a number'} {'>' if excluded else '>='} {least:g}"
     return [Fault((key,), f"invalid_{key}", f"{key} is {value!r}", (form,))]

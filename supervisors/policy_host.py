@@ -28,7 +28,7 @@ from supervisors.policy import (
     Wake,
     Woken,
 )
-from supervisors.slots import Slot
+from supervisors.slots import OPERATOR, Slot
 from supervisors.spec import ChildSpec, PolicySpec
 
 ROUNDS = 4
@@ -62,17 +62,26 @@ class PolicyHost:
     def is_empty(self) -> bool:
         return not self._hosted
 
+    def has(self, name: str) -> bool:
+        """Whether a policy of this name is attached."""
+        return any(hosted.name == name for hosted in self._hosted)
+
     def load(self, specs: tuple[PolicySpec, ...]) -> None:
-        """Attach fresh policies; those there were leave, and their timers are cancelled."""
+        """Attach fresh policies; those there were leave, and their timers are cancelled. What they have asked for is
+        not begun any more: their successors do not know of it."""
+        self._engine.withdraw(lambda ask: ask.by != OPERATOR)
         for hosted in self._hosted:
             for token in hosted.timers.values():
                 self._engine.timers.cancel(token)
             for action in hosted.policy.leave(self._engine.now):
                 self._perform(hosted, action)
-        self._hosted = [
-            _Hosted(spec.name, self.known[spec.name](spec.params, self._view, self._engine.rng)) for spec in specs
-        ]
+        self._hosted = [_Hosted(spec.name, self._attach(spec)) for spec in specs]
         self._judges = [hosted for hosted in self._hosted if type(hosted.policy).judge is not Policy.judge]
+
+    def _attach(self, spec: PolicySpec) -> Policy:
+        """A parameter that is null is not there, as for `validate`."""
+        params = {key: value for key, value in spec.params.items() if value is not None}
+        return self.known[spec.name](params, self._view, self._engine.rng)
 
     def adapt(self, spec: ChildSpec) -> ChildSpec:
         for hosted in self._hosted:
@@ -130,7 +139,7 @@ class PolicyHost:
                 engine.out.append(action)
             case PauseChild(child, gen) | Deliver(child, gen) | PassDown(child, gen):
                 slot = engine.slots.get(child)
-                if slot is not None and slot.gen == gen and slot.alive:
+                if slot is not None and slot.gen == gen and slot.alive and slot.dead is None:
                     engine.out.append(replace(action, by=hosted.name) if isinstance(action, PauseChild) else action)
             case Wake(key, delay_s):
                 engine.timers.cancel(hosted.timers.get(key))

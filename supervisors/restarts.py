@@ -20,7 +20,7 @@ from supervisors.messages import Exit, ExitKind
 from supervisors.policy import Ruling, Verdict
 from supervisors.policy_host import PolicyHost
 from supervisors.sequence import ParallelStartRun, StartRun, StopAllAtOnce, StopRun
-from supervisors.slots import HELD, Slot, SlotState, next_step
+from supervisors.slots import HELD, OPERATOR, Slot, SlotState, next_step
 from supervisors.spec import AutoShutdown, Backoff, OnExhausted, Restart, Startup, Strategy
 
 _VERDICTS = {
@@ -28,6 +28,7 @@ _VERDICTS = {
     Verdict.QUARANTINE: SlotState.QUARANTINED,
     Verdict.FAIL: SlotState.FAILED,
 }
+_FOR_A_WHILE = (SlotState.STOPPED, SlotState.AWAITING_REPAIR)
 SPENT, HOPELESS = "restart budget spent", "declared a permanent failure"
 _EXHAUSTED = {OnExhausted.REPAIR: SlotState.AWAITING_REPAIR, OnExhausted.QUARANTINE: SlotState.QUARANTINED}
 
@@ -158,7 +159,8 @@ class Restarts:
         """Nothing automatic starts the slot from now on; people are told why and what they can do. Whoever repairs may
         start it, whoever asked for that."""
         engine = self._engine
-        engine.down(slot, state, by="" if state is SlotState.AWAITING_REPAIR else by)
+        is_handed_over = state is SlotState.AWAITING_REPAIR and by == OPERATOR
+        engine.down(slot, state, by="" if is_handed_over else by)
         slot.held_for = cause
         engine.report(
             f"child.{state.value}",
@@ -344,6 +346,22 @@ class Restarts:
             and (everyone or other.order < slot.order)
             for other in self._engine.slots
         )
+
+    def take_back(self) -> None:
+        """Start those whom a policy had stopped, for a while, that a reload has removed."""
+        engine = self._engine
+        left = [slot for slot in engine.slots if slot.state in _FOR_A_WHILE and self._is_nobodys(slot.stopped_by)]
+        for slot in left:
+            slot.keeps = True
+        if left and engine.is_group:  # the others of the group were not stopped for them
+            self.start_run(left, "restart", partial(self._attempted, left[0], None)).begin()
+            return
+        for slot in left:
+            engine.slots.move(slot, SlotState.RESTARTING)
+            engine.queue.append(Retry(slot, slot.retry, counted=True))
+
+    def _is_nobodys(self, by: str) -> bool:
+        return by not in ("", OPERATOR) and not self._policies.has(by)
 
     # ---- the end -----------------------------------------------------------------------------------
 

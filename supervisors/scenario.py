@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from supervisors.observations import problem
 from supervisors.spec import (
     BRUTAL_KILL,
     INFINITY,
@@ -199,6 +200,9 @@ def _step(data: Any, where: str) -> tuple[Step, bool]:
         spec=_child(child) if child else None,
         stubborn=child.flag("stubborn") if child else False,
     )
+    found = problem(step.topic, step.data) if op == "observe" else None
+    if found is not None:
+        raise ScenarioError(reader.where, found[0], (found[1],))
     is_otp = op in OTP_STEPS and is_plain and not (child and child.has(GRACE_CHILD))
     return step, is_otp
 

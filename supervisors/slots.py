@@ -48,9 +48,9 @@ def next_step(id: str, state: SlotState) -> str:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildView:
     """One child for the outside. `next_retry_at` is on the core's clock; `attempt` counts restarts in a row
-    (back-off); `stopped_by` is `operator` or the policy that stopped it; `mode` is that of the last
-    start by hand; `waits_for` names the siblings without which a waiting child is not started; `cause` and `next_step`
-    tell people why a child is held and what they can do."""
+    (back-off); `is_dead`: it has ended, which is not acted upon yet; `stopped_by` is `operator` or the policy that
+    stopped it; `mode` is that of the last start by hand; `waits_for` names the siblings without which a waiting child
+    is not started; `cause` and `next_step` tell people why a child is held and what they can do."""
 
     id: str
     state: SlotState
@@ -60,6 +60,7 @@ class ChildView:
     next_retry_at: float | None
     ready_at: float | None
     attempt: int
+    is_dead: bool
     stopped_by: str
     mode: str
     waits_for: tuple[str, ...]
@@ -98,7 +99,8 @@ class Slot:
     `missing`: it should have come up with its supervisor and has not been up since, because its first start failed or
     something it depends on is missing.
     `retry`: number of the retry that may start it; a retry with another number is stale.
-    `cause`: why it was started last. `held_for`: why it was held last.
+    `cause`: why it was started last. `held_for`: why it was held last. `keeps`: the next incarnation gets what the one
+    before was recycled with.
     """
 
     id: str
@@ -123,6 +125,7 @@ class Slot:
     stopped_by: str = ""
     cause: str = ""
     held_for: str = ""
+    keeps: bool = False
     mode: str = ""
     waits_for: tuple[str, ...] = ()
     window: RestartWindow | None = None
@@ -141,6 +144,7 @@ class Slot:
             next_retry_at=self.next_retry_at,
             ready_at=self.ready_at,
             attempt=self.attempt,
+            is_dead=self.dead is not None,
             stopped_by=self.stopped_by,
             mode=self.mode,
             waits_for=self.waits_for if self.state is SlotState.WAITING else (),

@@ -61,6 +61,8 @@ class Startup(StrEnum):
     PARALLEL = "parallel"
 
 
+MOST = 1e12
+"""No number of a spec is above this: seconds of thirty thousand years."""
 BRUTAL_KILL = "brutal_kill"
 INFINITY = "infinity"
 Shutdown = float | str  # seconds >= 0, BRUTAL_KILL or INFINITY

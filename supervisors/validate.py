@@ -7,7 +7,6 @@ Invariant: a spec without fatal faults never makes the core fail. Codes are OTP'
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
@@ -17,9 +16,11 @@ from supervisors.backoff import delay_s
 from supervisors.faults import Fault
 from supervisors.policies import POLICIES
 from supervisors.policy import Policy
+from supervisors.shape import misfits
 from supervisors.spec import (
     BRUTAL_KILL,
     INFINITY,
+    MOST,
     AutoShutdown,
     Backoff,
     Budget,
@@ -43,8 +44,11 @@ def validate(spec: Any, *, policies: Mapping[str, type[Policy]] = POLICIES) -> l
     """Every fault of a supervisor spec and of the supervisors below it; it may be started when none is fatal."""
     if not isinstance(spec, SupervisorSpec):
         return [Fault((), "invalid_supervisor_spec", f"{spec!r:.80} is not a supervisor spec", ("SupervisorSpec",))]
+    faults = misfits(spec)
+    if faults:
+        return faults
     faults = _flags(spec)
-    children = [child for child in spec.children if isinstance(child, ChildSpec)]
+    children = [child for child in spec.children if isinstance(child, ChildSpec) and not _is_misshapen(child)]
     ids = [child.id for child in children]
     if spec.strategy is not Strategy.DYNAMIC:
         faults += _duplicates(ids)
@@ -60,7 +64,7 @@ def validate(spec: Any, *, policies: Mapping[str, type[Policy]] = POLICIES) -> l
 def validate_child(spec: Any, supervisor: SupervisorSpec, siblings: Collection[str] = ()) -> list[Fault]:
     """Every fault of one child spec that is to join this supervisor with these siblings."""
     faults = _child(spec, supervisor, POLICIES)
-    if isinstance(spec, ChildSpec):
+    if isinstance(spec, ChildSpec) and not _is_misshapen(spec):
         faults += [_unknown_dependency(spec.id, id).under() for id in spec.depends_on if id not in siblings]
     return faults
 
@@ -110,7 +114,9 @@ def _flags(spec: SupervisorSpec) -> list[Fault]:
 def _child(spec: Any, supervisor: SupervisorSpec, policies: Mapping[str, type[Policy]]) -> list[Fault]:
     if not isinstance(spec, ChildSpec):
         return [Fault((), "invalid_child_spec", f"{spec!r:.80} is not a child spec", ("ChildSpec",))]
-    faults = []
+    faults = misfits(spec)
+    if faults:
+        return faults
     if not isinstance(spec.id, str) or not spec.id:
         faults.append(Fault(("id",), "missing_id", "a child needs an id", ("a non-empty string",)))
     if spec.start is None:
@@ -178,7 +184,11 @@ def _reachable(backoff: Backoff, limit: Budget) -> list[Fault]:
     """The restarts of a child that crashes at once must be able to exceed the limit in spite of the delays."""
     waited_s = 0.0
     for n in range(limit.intensity):
-        waited_s += delay_s(backoff, n)
+        delay = delay_s(backoff, n)
+        is_longest = delay >= backoff.max_s
+        waited_s += delay * (limit.intensity - n) if is_longest else delay
+        if is_longest and waited_s <= limit.period_s:
+            break
         if waited_s > limit.period_s:
             text = (
                 f"never gives up: with these delays {limit.intensity + 1} restarts do not fit into {limit.period_s:g} s"
@@ -275,6 +285,11 @@ def _policy(spec: Any, policies: Mapping[str, type[Policy]], ids: Collection[str
     """`ids` are the children it may name; None where they come and go."""
     if not isinstance(spec, PolicySpec):
         return [Fault(("policies",), "invalid_policy", f"{spec!r:.80} is not a policy spec", ("PolicySpec",))]
+    faults = misfits(spec)
+    if faults:
+        return [fault.under("policies", str(spec.name)) for fault in faults]
+    if not isinstance(spec.name, str):
+        return [Fault(("policies",), "invalid_policy", f"the name is {spec.name!r:.80}", tuple(sorted(policies)))]
     policy = policies.get(spec.name)
     if policy is None:
         text = f"there is no policy {spec.name!r}"
@@ -297,7 +312,7 @@ def _choice(field: str, code: str, value: object, choices: type[StrEnum]) -> lis
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and -MOST <= value <= MOST
 
 
 def _is_seconds(value: Any) -> bool:
@@ -305,4 +320,8 @@ def _is_seconds(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
+
+
+def _is_misshapen(spec: ChildSpec) -> bool:
+    return not isinstance(spec.id, str) or bool(misfits(spec))

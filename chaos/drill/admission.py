@@ -11,13 +11,9 @@ from chaos.card import Card
 from supervisors.durations import nearest_match
 
 
-def objection(
-    card: Card, *, running: str = "", incidents: Sequence[tuple[str, str]] = (), tree: Collection[str] | None = None
-) -> str:
-    """Why the drill may not begin, or an empty text. `running` describes the drill that runs, `incidents` are the open
-    ones as `(id, kernel)`, `tree` the names in the tree (None: not known)."""
-    if running:
-        return f"{running}; two drills never run at once"
+def objection(card: Card, *, incidents: Sequence[tuple[str, str]] = (), tree: Collection[str] | None = None) -> str:
+    """Why the drill may not begin, or an empty text. `incidents` are the open ones as `(id, kernel)`, `tree` the names
+    in the tree (None: not known)."""
     if incidents:
         id, kernel = incidents[0]
         more = f" and {len(incidents) - 1} more" if len(incidents) > 1 else ""

@@ -16,7 +16,6 @@ from chaos.card import Card, Cure, Kind
 from chaos.drill import messages as m
 from chaos.drill.base import Timer
 from chaos.drill.ending import Ending
-from chaos.drill.evidence import described
 from chaos.drill.gates import Injected, detect_s, heal_s
 from chaos.drill.messages import Command, Event, Phase, Seen, Status
 from chaos.drill.records import MARKED, Entry, State, When
@@ -48,8 +47,8 @@ class Drill(Ending):
         if self.is_over:
             return self._out
         match event:
-            case m.Begin(seq, incidents):
-                self._begin(seq, incidents)
+            case m.Begin(seq):
+                self._begin(seq)
             case m.Seen():
                 self._seen(event)
             case m.ProbeDone():
@@ -64,8 +63,6 @@ class Drill(Ending):
                 self._cured(event)
             case m.Halt(by):
                 self._interrupt(Status.INTERRUPTED, f"halted by {by or 'somebody'}")
-            case m.Abort(reason):
-                self._interrupt(Status.ABORTED, reason)
         return self._out
 
     def _rang(self, purpose: str) -> None:
@@ -93,14 +90,11 @@ class Drill(Ending):
 
     # ---- the hypothesis before ----------------------------------------------------------------------------
 
-    def _begin(self, seq: int, incidents: tuple[tuple[str, str], ...]) -> None:
+    def _begin(self, seq: int) -> None:
         if self.phase is not Phase.WAITING:
             return
         self.started_at, self.evidence.last = self._now, seq
         self._tell("drill.started", by=self.by)
-        if incidents:
-            self._end(Status.ABORTED, f"{described(*incidents[0])} is open; a drill begins only when all is well")
-            return
         self._set_timer(Timer.DRILL, self.card.timeout_s)
         self.phase = Phase.CHECKING
         self._next_before()
@@ -176,11 +170,12 @@ class Drill(Ending):
         if entry.when is When.METHOD and entry.activity.is_acting:
             self._injected(entry, event)
         entry.end(self._now, ok=event.ok, message=event.message, seconds=event.seconds, value=event.value)
+        entry.was_refused = event.refused
         self._had_answer(entry)
 
     def _injected(self, entry: Entry, event: m.ActionDone) -> None:
         """Its events may have been seen already: they waited for the number from which on they count."""
-        if event.ok or entry.activity.is_forgiven:
+        if event.ok or (entry.activity.is_forgiven and not event.refused):
             self._injections.append(Injected(entry.began_at, self._now))
         self._tell_injected(entry, event)
         if self.evidence.since is None:
@@ -189,7 +184,7 @@ class Drill(Ending):
 
     def _method_done(self, entry: Entry) -> None:
         activity = entry.activity
-        if entry.state is State.FAILED and not activity.is_forgiven:
+        if entry.state is State.FAILED and (entry.was_refused or not activity.is_forgiven):
             self._end(Status.FAILED, f"{activity.name} could not be carried out: {entry.message or 'no word why'}")
             return
         self._next_of_method(activity.pause_after_s)

@@ -109,7 +109,7 @@ class Ending(DrillBase):
     def _tell_injected(self, entry: Entry, event: m.ActionDone) -> None:
         activity = entry.activity
         if event.ok and entry.when is When.METHOD and activity.is_acting:
-            self.records.mark(self._now, "injected", activity.target, f"{activity.func} {activity.target}".strip())
+            self.records.mark(entry.began_at, "injected", activity.target, f"{activity.deed} {activity.target}".strip())
         if event.ok and activity.kind is Kind.FAULT:
             self._tell("drill.injected", record=event.record, fault=activity.func, target=activity.target)
 

@@ -107,7 +107,7 @@ def _work_order(card: Card, seen: Evidence, times: Times) -> Gate:
 def _slo(card: Card, seen: Evidence, times: Times) -> Gate:
     expect = card.expect
     if times.detect_s is not None and times.detect_s > expect.detect_within_s:
-        return False, f"detected after {times.detect_s:.2f} s, the limit is {expect.detect_within_s:g} s"
+        return False, f"noticed after {times.detect_s:.2f} s, the limit is {expect.detect_within_s:g} s"
     if times.heal_s is not None and times.heal_s > expect.heal_within_s:
         return False, f"healed after {times.heal_s:.2f} s, the limit is {expect.heal_within_s:g} s"
     if not times.is_final:
@@ -118,7 +118,7 @@ def _slo(card: Card, seen: Evidence, times: Times) -> Gate:
     if times.unmet:
         return False, f"not as before: {times.unmet}"
     if times.detect_s is None:
-        return False, f"not detected within {expect.detect_within_s:g} s"
+        return False, f"not noticed within {expect.detect_within_s:g} s"
     if times.heal_s is None:
         return False, f"not verified within {expect.heal_within_s:g} s"
-    return True, f"detected after {times.detect_s:.2f} s, healed after {times.heal_s:.2f} s"
+    return True, f"noticed after {times.detect_s:.2f} s, healed after {times.heal_s:.2f} s"

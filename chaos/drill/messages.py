@@ -71,12 +71,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Start. `seq` is the number of the newest event of the log; `incidents` are those that are open now, as
-    `(id, kernel)`: with one the drill is aborted at once (a host that refuses such drills before, by
-    `chaos.drill.admission.objection`, gives none)."""
+    """Start. `seq` is the number of the newest event of the log. No incident is open: a host refuses such drills
+    before, by `chaos.drill.admission.objection`."""
 
     seq: int
-    incidents: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +102,8 @@ class ActionDone:
     message: str = ""
     seconds: float = 0.0
     value: Any = None
+    refused: bool = False
+    """Nothing was done, because what the card asks for is not possible; who was asked is well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +140,7 @@ class Halt:
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Abort:
-    """The host cannot go on (the budget is spent, its own stop): the same, judged `aborted`."""
-
-    reason: str
-
-
-Event = Begin | ProbeDone | ActionDone | Seen | TimerFired | Undone | Halt | Abort
+Event = Begin | ProbeDone | ActionDone | Seen | TimerFired | Undone | Halt
 
 
 # ---- commands -----------------------------------------------------------------------------------

@@ -36,8 +36,8 @@ class State(StrEnum):
 @dataclass(slots=True, kw_only=True)
 class Entry:
     """One activity at one place of the drill. A probe of the end is asked again and again: `times` counts that, the
-    rest is of the last time. `met`: whether a probe was in tolerance; `was_read`: whether it
-    answered at all."""
+    rest is of the last time. `met`: whether a probe was in tolerance; `was_read`: whether it answered at all;
+    `was_refused`: whether an action was not done because it is not possible."""
 
     activity: Activity
     when: When
@@ -49,6 +49,7 @@ class Entry:
     value: Any = None
     met: bool | None = None
     was_read: bool = False
+    was_refused: bool = False
     times: int = 0
 
     @property

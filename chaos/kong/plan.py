@@ -66,11 +66,6 @@ class Blast:
     why: str = ""
     via: Literal["fault", "act", "ask"] = "fault"
 
-    @property
-    def ends_s(self) -> float:
-        """When it is over by itself; that of one without a duration is when it comes."""
-        return self.at_s + float(self.params.get("seconds", 0.0))
-
 
 class _Dice:
     """Numbers that look like chance and are the same for the same seed."""

@@ -13,9 +13,11 @@ from typing import Any, ClassVar
 
 from chaos.card import (
     FAULTS_PACKAGE,
+    HOME,
     NO_PLAYBOOK,
     PROBES_MODULE,
     RESTART,
+    WAIT,
     Activity,
     Card,
     Cure,
@@ -23,6 +25,7 @@ from chaos.card import (
     Kind,
     TriggerRule,
 )
+from chaos.loader.event_types import EVENT_ALLOWED, nearest, problem_of
 from chaos.loader.functions import Arguments, Known, known_functions
 from chaos.loader.keys import (
     CARD_ID,
@@ -70,7 +73,8 @@ class Builder:
         probes = tuple(self._activity(one, Kind.PROBE) for one in hypothesis["probes"]) if hypothesis else ()
         method = tuple(self._activity(one, Kind.STEP, Kind.FAULT) for one in root["method"])
         rollbacks = tuple(self._activity(one, Kind.STEP) for one in root["rollbacks"])
-        expect = self._expect(own["expect"] if own else None)
+        targets = tuple(dict.fromkeys(each.target for each in method if each.target))
+        expect = self._expect(own["expect"] if own else None, targets)
         if method and not any(each.is_acting for each in method) and not self._faults.found:
             allowed = "a function of chaos.faults, or ask, tell or act of chaos.steps"
             self._faults.add(root.place("method"), "a method that breaks nothing", allowed)
@@ -121,25 +125,33 @@ class Builder:
             self._faults.add(own.place("timeout"), message, "longer than the method and heal_within together")
         return timeout_s
 
-    def _expect(self, section: Section | None) -> Expect:
+    def _expect(self, section: Section | None, targets: tuple[str, ...]) -> Expect:
         if section is None:
             return Expect(trigger=TriggerRule(type=""))
         rule: Section | None = section["trigger"]
-        where: Node | None = rule["where"] if rule else None
-        if rule and any(fnmatchcase(own, rule["type"] or "") for own in OWN_EVENTS):
-            message = f"the trigger {rule['type'][:60]!r} is an event of the drill itself"
-            self._faults.add(rule.place("type"), message, "an event by which somebody else notices")
-        trigger = TriggerRule(
-            type=(rule["type"] or "") if rule else "",
-            subject=rule["subject"] if rule else "*",
-            where=where.plain() if where is not None else {},
-        )
         return Expect(
-            trigger=trigger,
+            trigger=self._trigger(rule, targets) if rule else TriggerRule(type=""),
             playbook=self._playbook(section),
             work_orders=section["work_orders"],
             detect_within_s=section["detect_within"],
             heal_within_s=section["heal_within"],
+        )
+
+    def _trigger(self, rule: Section, targets: tuple[str, ...]) -> TriggerRule:
+        """Without a subject it is about what the method is done to: an event of anybody else shows nothing."""
+        where: Node | None = rule["where"]
+        type, subject = rule["type"] or "", rule["subject"] or ""
+        of = tuple(name for name in targets if name != HOME)
+        if any(fnmatchcase(own, type) for own in OWN_EVENTS):
+            message = f"the trigger {type[:60]!r} is an event of the drill itself"
+            self._faults.add(rule.place("type"), message, "an event by which somebody else notices")
+        elif type and (problem := problem_of(type, own=targets)):
+            self._faults.add(rule.place("type"), f"the trigger {type[:60]!r}: {problem}", EVENT_ALLOWED, nearest(type))
+        if not subject and not of and not self._faults.found:
+            message = "a trigger without a subject, and the method is done to nothing that an event could be about"
+            self._faults.add(rule.node.place, message, 'subject: ..., such as the path of a file, or "*" for any')
+        return TriggerRule(
+            type=type, subject=subject, of=() if subject else of, where=where.plain() if where is not None else {}
         )
 
     def _playbook(self, section: Section) -> str:
@@ -209,7 +221,21 @@ class Builder:
                 self._faults.add(provider.place("func"), f"{func} without its argument {name}", f"{name}: ...")
         if func == "act" and node is not None and "action" in given:
             self._judge_action(_below(node, "action"))
+        if node is not None:
+            self._judge_wait(func, node)
         return given
+
+    def _judge_wait(self, func: str, node: Node) -> None:
+        """An event that nothing tells would be waited for in vain."""
+        given = node.plain()
+        if func == "act" and given.get("action") == WAIT and isinstance(given.get("params"), Mapping):
+            node = _below(node, "params")
+        elif func != WAIT:
+            return
+        type = node.plain().get("type")
+        if isinstance(type, str) and (problem := problem_of(type)):
+            place = _below(node, "type").place
+            self._faults.add(place, f"the event {type[:60]!r}: {problem}", EVENT_ALLOWED, nearest(type))
 
     def _judge_action(self, node: Node) -> None:
         actions = self._known.actions

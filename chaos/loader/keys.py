@@ -97,7 +97,7 @@ EXPECT: Table = {
 }
 TRIGGER: Table = {
     "type": Key(takes=Takes.TEXT, required=True, meaning="the type of the event, as a pattern"),
-    "subject": Key(takes=Takes.TEXT, default="*", meaning="what it is about, as a pattern"),
+    "subject": Key(takes=Takes.TEXT, meaning="what it is about, as a pattern; else one of what the method is done to"),
     "where": Key(takes=Takes.TEMPLATES, meaning="what its data must hold; texts are patterns"),
 }
 HYPOTHESIS: Table = {

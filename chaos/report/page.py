@@ -47,9 +47,7 @@ def render(data: Mapping[str, Any]) -> str:
 def _body(data: Mapping[str, Any], runs: Sequence[Run], kong: Sequence[Run]) -> Iterator[Markup]:
     covered = mapping(data.get("coverage"))
     yield element("h1", "Drills")
-    yield element(
-        "p", f"{moment(data.get('made_at'))}, the newest {len(runs)} run{'' if len(runs) == 1 else 's'}", class_="dim"
-    )
+    yield element("p", f"{moment(data.get('made_at'))}, {_extent(len(runs), len(kong))}", class_="dim")
     yield element("div", *_summary(runs, covered), class_="tiles")
     yield element("h2", "Runs")
     if runs:
@@ -62,9 +60,17 @@ def _body(data: Mapping[str, Any], runs: Sequence[Run], kong: Sequence[Run]) -> 
     yield joined(parts.coverage(covered)) if covered else parts.empty("Nothing is known of it.")
     yield element("h2", "Chaos Kong")
     if kong:
+        if not runs:
+            yield legend()
         yield joined(parts.run_part({"id": KONG} | dict(run), f"kong-{at}") for at, run in enumerate(kong, 1))
     else:
         yield parts.empty("It has not been run yet.")
+
+
+def _extent(runs: int, kong: int) -> str:
+    """What the page is about."""
+    told = f"the newest {runs} runs" if runs > 1 else "one run" if runs else "no run yet"
+    return f"{told}, and {kong} of Chaos Kong" if kong else told
 
 
 def _summary(runs: Sequence[Run], covered: Mapping[str, Any]) -> Iterator[Markup]:
@@ -74,7 +80,7 @@ def _summary(runs: Sequence[Run], covered: Mapping[str, Any]) -> Iterator[Markup
     yield parts.tile("Runs that passed", f"{passed} of {len(judged)}", not_passed)
     total, drilled = number(covered.get("total")), number(covered.get("drilled_recently"))
     figure = f"{drilled:g} of {total:g}" if drilled is not None and total is not None else NONE
-    yield parts.tile("Cards drilled in time", figure, parts.share(drilled, total))
+    yield parts.tile("Cards drilled in time", figure, parts.share_bar(drilled, total))
     yield _worst("Slowest to notice", runs, "detect_s")
     yield _worst("Slowest to heal", runs, "heal_s")
 
@@ -101,7 +107,7 @@ def _overview(runs: Sequence[Run]) -> Markup:
         )
         for at, run in enumerate(runs, 1)
     ]
-    titles = ("drill", "title", "", "gates", "noticed", "healed", "started")
+    titles = ("drill", "title", "verdict", "gates", "noticed", "healed", "started")
     return parts.table(titles, rows, numbers=("noticed", "healed"))
 
 

@@ -29,6 +29,7 @@ from chaos.report.words import (
 _SIGNS = {
     "passed": ("✓", "good"),
     "failed": ("✖", "bad"),
+    "deviated": ("✖", "bad"),
     "aborted": ("✖", "bad"),
     "interrupted": ("✖", "bad"),
     "running": ("●", "calm"),
@@ -37,16 +38,17 @@ _SIGNS = {
 }
 _TOLD_APART = frozenset(
     {"run", "id", "title", "by", "status", "phase", "started_at", "ended_at", "activities", "gates", "said", "detect_s"}
-    | {"heal_s", "passed", "reason", "journal", "timeline", "at"}
+    | {"heal_s", "passed", "reason", "journal", "timeline", "at", "card", "started_by"}
 )
 """What of a run has a place of its own."""
 Row = Sequence[Markup | str]
+NO_SHARE = element("span", NONE)
 
 
 def state(word: str) -> Markup:
     """Sign and word of a state."""
     sign, style = _SIGNS.get(word, ("?", "warn"))
-    return element("span", f"{sign} {word}", class_=style)
+    return element("span", f"{sign} {word}", class_=f"state {style}")
 
 
 def judged(value: Any) -> Markup:
@@ -61,7 +63,8 @@ def table(titles: Sequence[str], rows: Sequence[Row], *, numbers: Sequence[str] 
     body = [
         element("tr", *(element("td", cell, **kind) for cell, kind in zip(row, kinds, strict=True))) for row in rows
     ]
-    return element("div", element("table", element("thead", head), element("tbody", *body)), class_="wide")
+    whole = element("table", element("thead", head), element("tbody", *body))
+    return element("div", whole, class_="wide", tabindex="0")  # what may have to be scrolled is reached by keys
 
 
 def tile(title: str, figure: str, below: Markup | str = "") -> Markup:
@@ -72,11 +75,18 @@ def tile(title: str, figure: str, below: Markup | str = "") -> Markup:
 def share(part: Any, whole: Any) -> Markup:
     """So many of so many, with a bar."""
     done, total = number(part), number(whole)
+    return (
+        element("span", share_bar(part, whole), f" {done:g} of {total:g}") if done is not None and total else NO_SHARE
+    )
+
+
+def share_bar(part: Any, whole: Any) -> Markup:
+    """The bar alone, beside a figure that says the same."""
+    done, total = number(part), number(whole)
     if done is None or not total:
-        return element("span", NONE)
+        return NO_SHARE
     percent = min(max(100 * done / total, 0), 100)
-    bar = element("span", element("i", style=f"width: {percent:.0f}%"), class_="bar", aria_hidden="true")
-    return element("span", bar, f" {done:g} of {total:g}")
+    return element("span", element("i", style=f"width: {percent:.0f}%"), class_="bar", aria_hidden="true")
 
 
 # ---- one run --------------------------------------------------------------------------------------------------------
@@ -90,21 +100,31 @@ def run_part(run: Mapping[str, Any], anchor: str) -> Markup:
 
 
 def _body(run: Mapping[str, Any], named: str) -> Iterator[Markup]:
-    yield element("p", f"noticed after {seconds(run.get('detect_s'))}, healed after {seconds(run.get('heal_s'))}")
+    yield element("p", _how_fast(run))
     if run.get("reason"):
         yield element("p", text(run["reason"]), class_="warn" if verdict(run) != "passed" else "dim")
     if marks_of(run):
-        yield element("figure", picture(run, label=f"Time line of {named}: {verdict(run)}"))
+        drawn = picture(run, label=f"Time line of {named}: {verdict(run)}")
+        yield element("p", "The picture is wider than the screen: it scrolls to the right.", class_="scrolls dim")
+        yield element("figure", drawn, tabindex="0")
     yield gates(run)
     if marks_of(run):
         rows: list[Row] = [(seconds(mark.at_s), mark.what, mark.subject, mark.text) for mark in marks_of(run)]
-        happened = table(("after", "what", "of", ""), rows, numbers=("after",))
+        happened = table(("after", "what", "of", "told"), rows, numbers=("after",))
         yield element("details", element("summary", f"{len(rows)} things that happened"), happened)
     rest = {key: value for key, value in run.items() if key not in _TOLD_APART and value not in (None, "", [], {})}
     if rest:
-        yield table(("figure", ""), [(text(key).replace("_", " "), plain(value)) for key, value in rest.items()])
+        yield table(("figure", "value"), [(text(key).replace("_", " "), plain(value)) for key, value in rest.items()])
     if run.get("journal"):
         yield element("p", "journal: ", element("code", text(run["journal"])), class_="dim")
+
+
+def _how_fast(run: Mapping[str, Any]) -> str:
+    """How long noticing and healing took. Chaos Kong has no one thing to notice."""
+    named = {"heal_s": "healed"} if run.get("id") == KONG else {"detect_s": "noticed", "heal_s": "healed"}
+    known = [f"{word} after {seconds(run[key])}" for key, word in named.items() if number(run.get(key)) is not None]
+    missing = [word for key, word in named.items() if number(run.get(key)) is None]
+    return ", ".join([*known, *([f"no time known of when it was {' or '.join(missing)}"] if missing else [])])
 
 
 def _when(run: Mapping[str, Any]) -> str:
@@ -119,7 +139,7 @@ def gates(run: Mapping[str, Any]) -> Markup:
     rows: list[Row] = [
         (GATES.get(key) or text(key).replace("_", " "), judged(found.get(key)), text(said.get(key))) for key in names
     ]
-    return table(("gate", "", "why"), rows)
+    return table(("gate", "verdict", "why"), rows)
 
 
 # ---- coverage -------------------------------------------------------------------------------------------------------
@@ -139,14 +159,16 @@ def coverage(found: Mapping[str, Any]) -> Iterator[Markup]:
         yield table(("category", "drilled in time"), rows)
     kernels = mapping(found.get("kernels"))
     if kernels:
-        yield table(("kernel", "last drill", "", "drills"), [_kernel(text(k), mapping(v)) for k, v in kernels.items()])
-    failed = mappings(found.get("failed"))
-    if failed:
+        yield table(
+            ("kernel", "last drill", "verdict", "drills"), [_kernel(text(k), mapping(v)) for k, v in kernels.items()]
+        )
+    deviated = mappings(found.get("deviated"))
+    if deviated:
         told: list[Row] = [
             (text(each.get("id")), text(each.get("run")), moment(each.get("at")), text(each.get("reason")))
-            for each in failed
+            for each in deviated
         ]
-        yield element("h3", "What failed last")
+        yield element("h3", "What deviated last")
         yield table(("drill", "run", "when", "why"), told)
 
 

@@ -20,17 +20,21 @@ h3 { font-size: 1rem; margin: 0; } a { color: var(--calm); }
 .tile { border: 1px solid var(--rule); border-radius: 8px; padding: .8rem 1rem; }
 .tile b { display: block; font-size: 1.5rem; font-weight: 600; line-height: 1.3; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; margin: .4rem 0 1rem; }
-th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--rule); }
-th { font-weight: 500; color: var(--dim); } th.number { text-align: right; } td.state { white-space: nowrap; }
+th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--rule);
+  overflow-wrap: break-word; }
+td:last-child { overflow-wrap: anywhere; min-width: 9rem; } th { font-weight: 500; color: var(--dim); }
+.state, .number { white-space: nowrap; }
 article { border: 1px solid var(--rule); border-radius: 8px; padding: 1rem 1.1rem;
   margin: 1rem 0; break-inside: avoid; }
 article header { display: flex; flex-wrap: wrap; gap: .2rem 1rem; align-items: baseline; }
 figure { margin: .8rem 0 .4rem; overflow-x: auto; }
-.timeline { width: 100%; min-width: 34rem; height: auto; display: block; }
+.timeline { width: 100%; min-width: 44rem; height: auto; display: block; } .scrolls { display: none; }
+@media (max-width: 47rem) { .scrolls { display: block; }
+  body { padding: 1rem .8rem 3rem; } article { padding: .8rem; } }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; margin: .4rem 0; }
 .key { width: 16px; height: 16px; vertical-align: -3px; }
-.band { fill: transparent; } .band.odd { fill: var(--band); } .lane { fill: var(--ink); font-size: 13px; }
-.tick { fill: var(--dim); font-size: 11px; text-anchor: middle; } .grid { stroke: var(--rule); stroke-width: 1; }
+.band { fill: transparent; } .band.odd { fill: var(--band); } .lane { fill: var(--ink); font-size: 14px; }
+.tick { fill: var(--dim); font-size: 12px; text-anchor: middle; } .grid { stroke: var(--rule); stroke-width: 1; }
 .down { fill: var(--down); } .injected { fill: var(--bad); } .detected { fill: var(--warn); }
 .recovered { fill: var(--good); } .undone { fill: var(--calm); } .other { fill: var(--dim); }
 .bar { display: inline-block; width: 8rem; height: .55rem; border-radius: 4px; background: var(--rule);

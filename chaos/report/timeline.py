@@ -29,12 +29,13 @@ LEGEND = (
     ("recovered", "healed"),
     ("undone", "fault undone"),
     (OTHER, "other"),
+    ("down", "down"),
 )
 _DRILL, _KONG_RUN = (("exited", "hung"), ("started",)), (("detected",), ("recovered",))
 """By which marks something goes down and comes up. What a drill detects may be something that runs all the while, and
 what it calls recovered is everything; Kong calls so the end and the start of a process."""
 WHOLE = "the drill"
-"""The lane of what is about no kernel."""
+"""The lane of what is about no kernel, or about the drill itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ def marks_of(run: Mapping[str, Any]) -> list[Mark]:
         Mark(
             at_s=max(at_s, 0.0),
             what=text(each.get("what")),
-            subject=text(each.get("subject") or WHOLE),
+            subject=text(each.get("subject") if each.get("subject") not in (None, "", run.get("id")) else WHOLE),
             text=str(each.get("text") or ""),
         )
         for each in mappings(run.get("timeline"))
@@ -85,11 +86,14 @@ def picture(run: Mapping[str, Any], *, label: str) -> Markup:
     lanes: dict[str, list[Mark]] = {}
     for mark in marks:
         lanes.setdefault(mark.subject, []).append(mark)
+    bands: list[Markup] = []
     drawn: list[Markup] = []
     top = TOP
     for subject, found in lanes.items():
         rows = _rows(found, total)
         height = GAP + ROW * (max(rows) + 1)
+        style = "band odd" if len(bands) % 2 else "band"
+        bands.append(element("rect", x=0, y=top, width=WIDTH, height=height, class_=style))
         drawn.append(
             _lane(
                 subject,
@@ -97,13 +101,13 @@ def picture(run: Mapping[str, Any], *, label: str) -> Markup:
                 list(_down(found, total, *(_KONG_RUN if run.get("id") == KONG else _DRILL))),
                 top,
                 height,
-                is_odd=len(drawn) % 2 == 1,
             )
         )
         top += height
-    axis = joined(_axis(total, top))
+    axis = joined(_axis(total, top))  # over the bands, which hid it, and under the marks
     size = {"viewBox": f"0 0 {WIDTH:g} {top + BOTTOM:g}", "role": "img", "aria_label": label}
-    return element("svg", axis, *drawn, class_="timeline", **size)
+    desc = f"{len(marks)} marks on {len(lanes)} lanes in {seconds(total)}; the same stands in words below the picture."
+    return element("svg", element("desc", desc), *bands, axis, *drawn, class_="timeline", **size)
 
 
 def _rows(marks: Sequence[Mark], total_s: float) -> list[int]:
@@ -125,10 +129,7 @@ def _lane(
     spans: Sequence[tuple[float, float]],
     top: float,
     height: float,
-    *,
-    is_odd: bool,
 ) -> Markup:
-    band = element("rect", x=0, y=top, width=WIDTH, height=height, class_="band odd" if is_odd else "band")
     short = subject if len(subject) <= _LABEL_CHARS else f"{subject[: _LABEL_CHARS - 1]}\N{HORIZONTAL ELLIPSIS}"
     middle = top + height / 2
     name = element("text", element("title", subject), short, x=8, y=middle + 4, class_="lane")
@@ -137,7 +138,7 @@ def _lane(
         for begin, end in spans
     ]
     shapes = [_shape(mark, x, top + GAP / 2 + ROW * row + ROW / 2) for mark, row, x in marks]
-    return element("g", band, name, *down, *shapes)
+    return element("g", name, *down, *shapes)
 
 
 def _down(
@@ -174,6 +175,8 @@ def symbol(shape: str, x: float, y: float) -> Markup:
             return element("circle", cx=x, cy=y, r=5.5)
         case "undone":
             return element("rect", x=x - 5, y=y - 5, width=10, height=10)
+        case "down":
+            return element("rect", x=x - 8, y=y - 2, width=16, height=4)
     return element("rect", x=x - 1.5, y=y - 6, width=3, height=12)
 
 

@@ -14,7 +14,7 @@ GATES = {
     "trigger": "trigger: the failure was noticed",
     "playbook": "playbook: the repair ran",
     "work_order": "work order: one was made, or none where none is due",
-    "slo": "limits: in time, and all well again",
+    "slo": "slo: within its limits, and all well again",
 }
 """The gates in the order in which they are judged, and what each asks."""
 KONG = "KONG"
@@ -63,13 +63,11 @@ def title_of(each: Mapping[str, Any]) -> str:
 
 
 def verdict(run: Mapping[str, Any]) -> str:
-    """How a run ended: passed, failed, aborted, interrupted; or running."""
+    """How a run ended: passed, deviated, failed, aborted, interrupted; or running."""
     status = text(run.get("status"))
     if run.get("passed") is True:
         return "passed"
-    if status in ("running", "aborted", "interrupted"):
-        return status
-    return "failed"
+    return status if status in ("running", "failed", "aborted", "interrupted") else "deviated"
 
 
 def mappings(value: Any) -> list[Mapping[str, Any]]:

@@ -37,6 +37,8 @@ class Result:
     changed: bool = False
     message: str = ""
     data: Any = None
+    code: str = ""
+    """Of a failure, whose it is: the code of the error that ended it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,8 @@ class Action:
         it is."""
         values, problems = bind(self.spec.params, params)
         if problems:
-            result = Result(False, message=f"{self.spec.name}: {'; '.join(problems)}; {self.takes()}")
+            message = f"{self.spec.name}: {'; '.join(problems)}; {self.takes()}"
+            result = Result(False, message=message, code=Refused.code)
             ctx.after(0.0, lambda: done(result))
             return
         call = Call(ctx, values, check and self.spec.kind is ActionKind.ACTS)
@@ -133,7 +136,7 @@ class _Performance:
         except StopIteration as end:
             self._finish(end.value)
         except GraceError as error:
-            self._fail(error.message, error.hint)
+            self._fail(error.message, error.hint, error.code)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             self._fail(f"{where}{error.strerror or error}", "look at the disk and the permissions of the home")
@@ -144,9 +147,10 @@ class _Performance:
             self._call.changed |= wish.acts
             wish.begin(self._call.ctx, self.go_on)
 
-    def _fail(self, what: str, hint: str) -> None:
+    def _fail(self, what: str, hint: str, code: str = WorldFailed.code) -> None:
         text = f"{self._name}: {what}"
-        self._finish(Result(False, changed=self._call.changed, message=f"{text}; {hint}" if hint else text))
+        text = f"{text}; {hint}" if hint else text
+        self._finish(Result(False, changed=self._call.changed, message=text, code=code))
 
     def _finish(self, result: Result) -> None:
         self._steps.close()
@@ -207,7 +211,9 @@ def ask(to: str, verb: str, args: Data | None = None, *, timeout_s: float = ASK_
         return answer.value
     error = answer.error or {}
     hint = error.get("hint") or f"see: status {to}"
-    raise WorldFailed(f"{to}: {verb} failed: {error.get('message') or error.get('code') or 'no reason'}", hint=hint)
+    failed = WorldFailed(f"{to}: {verb} failed: {error.get('message') or error.get('code') or 'no reason'}", hint=hint)
+    failed.code = error.get("code") or failed.code  # also through us it is told whose mistake it was
+    raise failed
 
 
 def fields(value: Any, of: str, *names: str) -> Data:

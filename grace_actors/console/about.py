@@ -16,6 +16,9 @@ from grace_actors.console.parse import GLOBALS
 from grace_actors.console.table import Arg, Args, Kind, Many, Option, Takes, Verb, all_options, usage
 from grace_actors.console.text import wrapped
 
+_VERB_CHARS, _WORD_CHARS = 11, 16
+"""The columns of verbs, and of arguments and options."""
+
 
 def help(client: Client, args: Args, out: Out) -> ExitCode:
     """The list of verbs, or everything about one."""
@@ -31,7 +34,7 @@ def help(client: Client, args: Args, out: Out) -> ExitCode:
     if out.json:
         out.value([described(verb) for verbs in GROUPS.values() for verb in verbs])
     else:
-        out.say(overview())
+        out.say(overview(out.console.width))
     return ExitCode.OK
 
 
@@ -46,8 +49,8 @@ def version(client: Client, args: Args, out: Out) -> ExitCode:
     return ExitCode.OK
 
 
-def overview() -> str:
-    """Every verb with its summary, and the global options."""
+def overview(width: int = 100) -> str:
+    """Every verb with its summary, and the global options, in lines that fit."""
     from grace_actors.console.verbs import GROUPS
 
     lines = [
@@ -57,17 +60,22 @@ def overview() -> str:
     ]
     for group, verbs in GROUPS.items():
         lines.append(f"{group}:")
-        lines += [f"  {verb.name:<10} {verb.summary}" for verb in verbs]
-    lines += ["", "before the verb:", *_options(GLOBALS), "", "exit codes: 0 ok, 1 failed, 2 usage, 3 not running"]
+        lines += [
+            wrapped(f"  {verb.name:<{_VERB_CHARS}} {verb.summary}", width, hang=_VERB_CHARS + 1) for verb in verbs
+        ]
+    codes = ", ".join(f"{code.value} {code.name.lower().replace('_', ' ')}" for code in ExitCode)
+    lines += ["", "before the verb:", *_options(GLOBALS, width), "", wrapped(f"exit codes: {codes}", width, hang=12)]
     return "\n".join(lines)
 
 
 def verb_help(verb: Verb, width: int = 100) -> str:
     """Everything about one verb, with an example, in lines that fit."""
-    lines = [f"usage: {usage(verb)}", "", f"{verb.summary[0].upper()}{verb.summary[1:]}.", ""]
-    lines += [wrapped(verb.help, min(width, 100)), ""]
-    lines += [f"  {'k=v' if arg.takes is Takes.PARAMETER else arg.name.upper():<16} {arg.help}" for arg in verb.args]
-    return "\n".join([*lines, *_options(all_options(verb)), "", f"example: {verb.example}"])
+    lines = [wrapped(f"usage: {usage(verb)}", min(width, 100), hang=7), ""]
+    lines += [wrapped(f"{verb.summary[0].upper()}{verb.summary[1:]}.", min(width, 100)), ""]
+    width = min(width, 100)
+    lines += [wrapped(verb.help, width), ""]
+    lines += [_told("k=v" if arg.takes is Takes.PARAMETER else arg.name.upper(), arg.help, width) for arg in verb.args]
+    return "\n".join([*lines, *_options(all_options(verb), width), "", f"example: {verb.example}"])
 
 
 def described(verb: Verb) -> dict[str, object]:
@@ -87,14 +95,19 @@ def described(verb: Verb) -> dict[str, object]:
     }
 
 
-def _options(options: Iterable[Option]) -> list[str]:
+def _told(word: str, about: str, width: int) -> str:
+    """A word and what it is, the second line under the first."""
+    return wrapped(f"  {word:<{_WORD_CHARS}} {about}", width, hang=_WORD_CHARS + 1)
+
+
+def _options(options: Iterable[Option], width: int) -> list[str]:
     lines = []
     for option in options:
         word = ", ".join(reversed(option.flags)) + (
             f" {option.metavar or option.takes.upper()}" if option.takes else ""
         )
         default = f" (default {option.default})" if option.default is not None else ""
-        lines.append(f"  {word:<16} {option.help}{default}")
+        lines.append(_told(word, f"{option.help}{default}", width))
     return lines
 
 

@@ -9,20 +9,37 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from grace_actors.console.drill_lists import result
-from grace_actors.console.lines import ago, clock, compact, heading, is_number, items, line, mappings, part, table
+from grace_actors.console.lines import (
+    ago,
+    clock,
+    compact,
+    heading,
+    is_number,
+    items,
+    line,
+    mappings,
+    part,
+    sign,
+    table,
+)
 from grace_actors.console.words import duration
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _BAR_CHARS = 24
+_LISTS = {"never run": "never", "overdue": "overdue", "high risk": "high_risk_pending", "no drill": "no_drill"}
+"""What is wanting, by its label: cards, and what of the tree no card breaks."""
 
 
 def coverage_view(value: Mapping[str, Any], *, width: int, now: float) -> Iterator[RenderableType]:
     """Which drills are due, and how each category and each kernel stands."""
     yield heading("coverage")
     yield line("in time", _share(value.get("drilled_recently"), value.get("total")))
-    for label, key in (("never run", "never"), ("overdue", "overdue"), ("high risk", "high_risk_pending")):
+    for label, key in _LISTS.items():
+        if value.get(key, ()) is None:
+            yield line(label, "no data: status does not show the tree", style="yellow")
+            continue
         ids = ", ".join(map(compact, items(value.get(key))))
         yield line(label, ids or "none", full=True, style="yellow" if ids else "")
     categories = part(value, "by_category")
@@ -35,11 +52,11 @@ def coverage_view(value: Mapping[str, Any], *, width: int, now: float) -> Iterat
         yield heading("kernels")
         rows = [_kernel(str(name), each if isinstance(each, Mapping) else {}, now) for name, each in kernels.items()]
         yield table(("kernel", "last", "when", "drills"), rows, width=width)
-    failed = mappings(value.get("failed"))
-    if failed:
-        yield heading("what failed last")
+    deviated = mappings(value.get("deviated"))
+    if deviated:
+        yield heading("what deviated last")
         told = [
-            (each.get("id"), each.get("run"), ago(each.get("at"), now), each.get("reason") or "") for each in failed
+            (each.get("id"), each.get("run"), ago(each.get("at"), now), each.get("reason") or "") for each in deviated
         ]
         yield table(("drill", "run", "when", "why"), told, width=width, may_go=("when",))
 
@@ -57,7 +74,8 @@ def _share(part: Any, whole: Any) -> str:
 
 def _kernel(name: str, found: Mapping[str, Any], now: float) -> tuple[Any, ...]:
     cards = ", ".join(map(compact, items(found.get("cards"))))
-    seen = result({"passed": found.get("passed"), "last_run": found.get("last")})
+    told = {"passed": found.get("passed"), "last_run": found.get("last")}
+    seen = result(told) if cards else sign("no drill")
     return name, seen, ago(found.get("last"), now), cards or "none"
 
 

@@ -46,7 +46,7 @@ def list_view(
     yield table(titles, [_row(each, now) for each in found], width=width, may_go=_NARROW)
     counts = {
         "passed": sum(each.get("passed") is True for each in found),
-        "failed": sum(each.get("passed") is False for each in found),
+        "deviated": sum(each.get("passed") is False for each in found),
         "never run": sum(each.get("last_run") is None for each in found),
         "due": sum(each.get("due") is True for each in found),
     }
@@ -81,15 +81,15 @@ def _row(each: Mapping[str, Any], now: float) -> tuple[Any, ...]:
 
 
 def _runs(each: Mapping[str, Any]) -> str:
-    failures = each.get("failures")
-    return f"{compact(each.get('runs'))}{f' ({failures} failed)' if failures else ''}"
+    deviations = each.get("deviations")
+    return f"{compact(each.get('runs'))}{f' ({deviations} deviated)' if deviations else ''}"
 
 
 def result(each: Mapping[str, Any]) -> Text:
     """How the last run of a drill went."""
     passed = each.get("passed")
     if isinstance(passed, bool):
-        return sign("passed" if passed else "failed")
+        return sign("passed" if passed else "deviated")
     return sign("never" if each.get("last_run") is None else "not judged")
 
 
@@ -127,7 +127,7 @@ def card_view(value: Mapping[str, Any], *, width: int, now: float) -> Iterator[R
 def _expected(expect: Mapping[str, Any], radius: list[Any]) -> Iterator[RenderableType]:
     yield heading("what must come of it")
     trigger = part(expect, "trigger")
-    about = f" of {compact(trigger['subject'])}" if trigger.get("subject") else ""
+    about = f" of {compact(trigger['subject'])}" if trigger.get("subject") else " of what it is done to"
     where = f", {given(trigger['where'])}" if trigger.get("where") else ""
     within = _limit(expect.get("detect_within"))
     yield line("trigger", f"{compact(trigger.get('type'))}{about}{where} within {within}", full=True)

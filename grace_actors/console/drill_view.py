@@ -26,12 +26,12 @@ Run = Mapping[str, Any]
 
 
 def verdict(run: Run) -> str:
-    """How it is with a run: running, passed, failed, aborted or interrupted."""
+    """How it is with a run: running, passed, deviated, failed, aborted or interrupted."""
     if run.get("status") not in OVER:
         return str(run.get("status") or "running")
     if run.get("passed") is True:
         return "passed"
-    return "failed" if run["status"] == "completed" else str(run["status"])
+    return "deviated" if run["status"] == "completed" else str(run["status"])
 
 
 def gates_of(run: Run) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ def _report(client: Client, args: Args, out: Out) -> ExitCode:
     path = Path(args["out"] or REPORT_FILE).expanduser().absolute()
     save(path, page)
     if not out.json:
-        count = len(mappings(value.get("runs")))
+        count = len(mappings(value.get("runs"))) + len(mappings(value.get("kong")))
         out.say(f"report of {count} run{'' if count == 1 else 's'} written to {path}")
     return ExitCode.OK
 

@@ -97,14 +97,15 @@ def _list(name: str, found: Sequence[Any], width: int) -> Iterator[RenderableTyp
     if not rows:
         yield Text(f"  {compact(list(found)) if found else 'no data'}")
         return
-    keys = list(dict.fromkeys(str(key) for row in rows for key in row))
+    first, *rest = dict.fromkeys(str(key) for row in rows for key in row)
+    keys = [*rest, first]  # what a row is about comes last: it is the longest, and may be cut
     cells = [[_figure(key, row[key]) if key in row else "-" for key in keys] for row in rows]
     titles = [_words(key) for key in keys]
-    yield table(titles, cells, width=width, may_go=titles[-2:0:-1])
+    yield table(titles, cells, width=width, may_go=titles[-2::-1])
 
 
 def _words(key: str) -> str:
-    for end in ("_s", "_minutes"):
+    for end in ("_s", *_UNITS):  # the figure says it
         key = key.removesuffix(end)
     return one_line(key.replace("_", " "))
 

@@ -104,7 +104,7 @@ def _story(lines: Lines, value: Mapping[str, Any], now: float) -> None:
         told += f"; again {ago(value['last_at'], now)}"
     lines.add("opened", told)
     if is_number(value.get("healed_at")):
-        by = f" by {value['repair']}" if value.get("repair") else ""
+        by = f" by {value['repair'].removeprefix('by ')}" if value.get("repair") else ""
         alone = ", by itself" if value.get("auto") else ""
         lines.add("healed", f"{clock(value['healed_at'])}, after {duration(value.get('heal_s'))}{by}{alone}")
     lines.add("next", value.get("next_step"))

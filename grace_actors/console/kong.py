@@ -25,7 +25,7 @@ def kong(client: Client, args: Args, out: Out) -> ExitCode:
 
     seconds = DEFAULT_S if args["seconds"] is None else args["seconds"]
     if seconds < SHORTEST_S:
-        raise UsageError(f"kong --seconds {seconds}", allowed=[f"whole numbers from {SHORTEST_S}"])
+        raise UsageError(f"kong --seconds {seconds} is too short", allowed=[f"whole seconds from {SHORTEST_S}"])
     if not args["yes"]:
         confirm(question(client, seconds), out)
     wanted: dict[str, Any] = {"seconds": seconds, "seed": args["seed"] or 0, "load": args["load"] or 0}

@@ -27,9 +27,9 @@ SIGNS: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("succeeded", "healed", "recovered", "resolved", "approved", "used"), ("✓", "green")),
     **dict.fromkeys(("passed", "ok", "undone", "off"), ("✓", "green")),
     **dict.fromkeys(("rejected", "timed_out", "canceled", "abandoned"), ("✖", "red")),
-    **dict.fromkeys(("aborted", "interrupted", "undo_failed"), ("✖", "red")),
+    **dict.fromkeys(("aborted", "deviated", "interrupted", "undo_failed"), ("✖", "red")),
     **dict.fromkeys(("queued", "prepared", "injected"), ("◌", "yellow")),
-    **dict.fromkeys(("skipped", "not judged", "not yet"), ("\N{EN DASH}", "dim")),
+    **dict.fromkeys(("skipped", "not judged", "not yet", "no drill"), ("\N{EN DASH}", "dim")),
     "never": ("○", "dim"),
 }
 

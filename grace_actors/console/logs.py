@@ -42,6 +42,8 @@ def tail(client: Client, args: Args, out: Out) -> ExitCode:
         if out.json and not args["follow"]:
             out.value({"name": name, "file": str(path), "lines": lines})
             return ExitCode.OK
+        if not lines and args["lines"]:  # not on standard output, which is the log's alone
+            print(f"the log of {name} is empty", file=out.stderr, flush=True)
         for line in lines:
             _show(name, line, out)
         for line in following(path, file) if args["follow"] else ():

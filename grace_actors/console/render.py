@@ -29,6 +29,8 @@ WIDE = 110
 _VALUE_CHARS = 100
 _FIRST_TOLD = ("kind", "reason", "fault", "reasons")
 """Data shown first: a narrow terminal cuts the rest."""
+_A_DATE = 1e9
+"""From here on a number of seconds is a time of the clock."""
 _EVENT_COLOURS = {"exited": "red", "failed": "red", "quarantined": "red", "gave_up": "red", "died": "red"}
 
 
@@ -153,7 +155,7 @@ def event_line(event: Event) -> Text:
     line.append(f"{event.type:<22} ", style=style).append(event.subject, style="bold")
     told = [key for key, value in event.data.items() if _is_told(key, value)]
     told.sort(key=lambda key: _FIRST_TOLD.index(key) if key in _FIRST_TOLD else 99 if key == "supervisor" else 9)
-    data = " ".join(f"{key}={_short(event.data[key])}" for key in told)
+    data = " ".join(f"{key}={_short(key, event.data[key])}" for key in told)
     return line.append(f"  {data}" if data else "")
 
 
@@ -241,7 +243,9 @@ def _is_told(key: str, value: Any) -> bool:
     return value not in (None, "", [], {}) and not (key == "detail" and "\n" in str(value))
 
 
-def _short(value: Any) -> str:
+def _short(key: str, value: Any) -> str:
+    if (key == "at" or key.endswith("_at")) and isinstance(value, float) and value >= _A_DATE:
+        return time.strftime("%H:%M:%S", time.localtime(value))
     if isinstance(value, float):
         return f"{value:.4g}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from grace_actors.console.ask import answer_text, read_arguments
 from grace_actors.console.client import Client
 from grace_actors.console.errors import ExitCode, UsageError, nearest
+from grace_actors.console.lines import table
 from grace_actors.console.out import Out
 from grace_actors.console.polling import looks
 from grace_actors.console.records import MOST, by_id
@@ -40,7 +41,7 @@ def run(client: Client, args: Args, out: Out) -> ExitCode:
         raise UsageError(f"run {action} {'without' if id is None else 'with'} an ID", hint="run list, run show ID")
     if action == "list":
         value = _ask(client, "runs", {})
-        _print(out, value, lambda: _run_table(value["runs"]))
+        _print(out, value, lambda: _run_table(value["runs"], out.console.width))
         return ExitCode.OK
 
     def known() -> list[str]:
@@ -54,7 +55,7 @@ def run(client: Client, args: Args, out: Out) -> ExitCode:
 def list_playbooks(client: Client, out: Out) -> ExitCode:
     """Every playbook of the instance; files with mistakes are told and make it a failure."""
     value = _ask(client, "playbooks", {})
-    _print(out, value, lambda: _playbook_table(value["playbooks"]))
+    _print(out, value, lambda: _playbook_table(value["playbooks"], out.console.width))
     for fault in () if out.json else value["faults"]:
         out.say(f"✖ {one_line(fault['text'])}")
     return ExitCode.FAILED if value["faults"] else ExitCode.OK
@@ -120,8 +121,7 @@ def run_view(value: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield line.append(f"  {one_line(told)}" if told else "", style="default")
 
 
-def _run_table(runs: list[Mapping[str, Any]]) -> Iterator[RenderableType]:
-    from rich.table import Table
+def _run_table(runs: list[Mapping[str, Any]], width: int) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from grace_actors.console.words import duration
@@ -129,32 +129,26 @@ def _run_table(runs: list[Mapping[str, Any]]) -> Iterator[RenderableType]:
     if not runs:
         yield Text("no playbook has run yet")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("run", "playbook", "status", "age", "took"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("message", overflow="fold")
+    rows = []
     now = time.time()
     for each in runs:
         began, ended = each["started_at"], each["ended_at"]
         took = duration((ended or now) - began) if began else "-"
         name = each["playbook"] + (" (check)" if each["check"] else "")
-        age = duration(now - each["requested_at"])
-        table.add_row(each["id"], name, _status(each["status"]), age, took, one_line(each["message"]))
-    yield table
+        about = f"{name}: {each['message']}" if each["message"] else name
+        rows.append((each["id"], _status(each["status"]), f"{duration(now - each['requested_at'])} ago", took, about))
+    yield table(("run", "status", "begun", "took", "playbook"), rows, width=width, may_go=("took", "begun"))
 
 
-def _playbook_table(playbooks: list[Mapping[str, Any]]) -> Iterator[RenderableType]:
-    from rich.table import Table
+def _playbook_table(playbooks: list[Mapping[str, Any]], width: int) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("playbook", "severity", "from"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("title", overflow="fold")
+    rows = []
     for each in playbooks:
         origin = each["origin"] + (" (replaces one of the pack)" if each["replaces"] else "")
-        table.add_row(each["name"], each["severity"], origin, one_line(each["title"]))
-    yield table if playbooks else Text("there are no playbooks")
+        rows.append((each["name"], each["severity"], origin, each["title"]))
+    titles = ("playbook", "severity", "from", "title")
+    yield table(titles, rows, width=width, may_go=("from", "severity")) if rows else Text("there are no playbooks")
 
 
 def _status(status: str) -> Any:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 KERNEL = "coding_agent"
 MOST = 200
-FINAL = ("completed", "failed")
+FINAL = ("completed", "failed", "withdrawn")
 
 
 def work_order(client: Client, args: Args, out: Out) -> ExitCode:
@@ -140,7 +140,7 @@ def order_view(value: Mapping[str, Any]) -> Iterator[RenderableType]:
     if result := {key: told for key, told in part(value, "patch_result").items() if told not in (None, "")}:
         yield line("result", compact(result), full=True)
     if value.get("error"):
-        yield line("failed", str(value["error"]), full=True, style="red")
+        yield line(str(status), str(value["error"]), full=True, style="red")
     yield heading("what happened")
     for move in mappings(value.get("moves")):
         note = f": {move['note']}" if move.get("note") else ""
@@ -191,7 +191,7 @@ VERBS = (
         options=(
             Option(
                 name="status",
-                help="for `list`: queued, assigned, in_progress, testing, completed or failed",
+                help="for `list`: queued, assigned, in_progress, testing, completed, failed or withdrawn",
                 takes=Takes.TEXT,
                 metavar="STATUS",
             ),

@@ -42,6 +42,10 @@ class Faults:
         """Undo what a former life left: what needs no tree at once, the rest when its supervisor answers."""
         self._back.recover()
 
+    def end(self) -> None:
+        """Undo what can be undone before this life ends, as a life that was not killed does."""
+        self._back.end()
+
     def records(self, states: Sequence[str] = ()) -> list[Data]:
         """The records as data, the oldest first, of these states or of all."""
         found = (record.as_data() for record in self._records.all())
@@ -131,6 +135,7 @@ class Faults:
             self._back.timers[record.id] = self._ctx.after(record.until - record.at, over)
         else:
             undoing.note(self._records, now, ["it struck once and is over"], "")
+            self._records.tidy()
         self._later(lambda: done(Injection(ok=True, record=record.id, message=message, data=data)))
 
     def _failed(self, record: Record, why: str) -> None:

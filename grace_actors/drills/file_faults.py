@@ -20,6 +20,7 @@ from grace_actors.drills import file_steps, paths
 from grace_actors.drills.records import Step
 from grace_actors.errors import Refused
 from grace_actors.stores.files import sync_directory, write_all
+from grace_actors.user_code import forget_bytecode
 
 SCRATCH = "scratch"
 FILE_FAULTS = ("damage", "truncate", "delete", "change", "patch", "secret")
@@ -159,7 +160,7 @@ def swap(home: Path, path: str, text: bytes, *, folder: str = "") -> Plan:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = room / "draft"
         _store(draft, text, mode=place.stat().st_mode & 0o777 if existed else 0o600)
-        file_steps.forget_bytecode(place)
+        forget_bytecode(place)
         draft.replace(place)
         return f"{place} holds {len(text)} other bytes" if existed else f"{place} is new, {len(text)} bytes"
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import os
 import re
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 from grace_actors.drills import paths
 from grace_actors.drills.records import Step
 from grace_actors.stores.files import sync_directory, write_all
+from grace_actors.user_code import forget_bytecode
 
 SECRET = re.compile(rb"ghp_[A-Za-z0-9]{36}")
 _SLICE = 1 << 20
@@ -138,12 +138,6 @@ def swap_back(home: Path, kept: Path, step: Step) -> Found:
     if path.parent.is_dir():
         sync_directory(path.parent)
     return Found(f"{path} is {'back' if step['existed'] else 'gone again'}")
-
-
-def forget_bytecode(path: Path) -> None:
-    """Python would run the cached code of a file with the same size and second."""
-    if path.suffix == ".py":
-        Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
 
 
 def _remove_made(home: Path, step: Step) -> None:

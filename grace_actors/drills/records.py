@@ -21,6 +21,8 @@ from grace_actors.stores import files
 
 KEPT_RECORDS = 200
 """Of undone faults; older ones are deleted, with the copies that were kept for them."""
+SLACK = 50
+"""So many more there may be before they are deleted."""
 _ID = re.compile(r"[0-9a-z-]{1,80}")
 
 Step = dict[str, Any]
@@ -129,6 +131,11 @@ class Records:
     def forget(self, id: str) -> None:
         """Delete the good copies of a fault that was undone by them, and of nothing else."""
         shutil.rmtree(self.kept(id), ignore_errors=True)
+
+    def tidy(self) -> None:
+        """Prune when there are so many that it is worth it: whoever counts or lists them reads every one."""
+        if sum(1 for _ in self.folder.glob("*.json")) > KEPT_RECORDS + SLACK:
+            self.prune()
 
     def prune(self) -> None:
         """Keep the newest of those that are over, and no copies without a record: whoever made those died before

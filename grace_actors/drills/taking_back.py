@@ -20,6 +20,9 @@ from grace_actors.drills.records import Record, Records, Step
 from grace_actors.errors import NotFound
 from grace_actors.kernel import Context, Data, Timer
 
+STOP_S = 3.0
+"""So long an orderly end may undo; its limit is 5 s, and a file of the largest size takes a second."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injection:
@@ -88,6 +91,18 @@ class TakingBack:
         if not wanted:
             self._later(lambda: done([]))
 
+    def end(self) -> None:
+        """This life ends in order. What needs no tree is undone at once, the newest first, for STOP_S. Supervisors are
+        asked to let go what lasts in actors, but nobody is left to hear their answers: those records stay active, and
+        the next life, or the next boot, is done with them."""
+        until = self._ctx.now() + STOP_S
+        for record in reversed(self._records.active()):
+            waits = [step for step in record.undo if step["do"] == undoing.OF_TREE]
+            for step in waits:
+                tree_faults.let_go(self._ctx, step)
+            if not waits and self._ctx.now() < until:
+                self._finish(record, self._stop(record.id), [], "the runner ends")
+
     def take_back(self, id: str, by: str, done: OnUndone) -> None:
         """Once at a time: who asks while it is being undone is told its outcome, too."""
         if id in self._undoing:
@@ -145,6 +160,7 @@ class TakingBack:
 
     def _finish(self, record: Record, said: list[str], problems: list[str], by: str) -> None:
         outcome = undoing.undo(self._records, record, said=said, problems=problems)
+        self._records.tidy()
         noted = outcome.record
         told = {"record": noted.id, "fault": noted.fault}
         if outcome.problem:

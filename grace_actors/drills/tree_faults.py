@@ -81,9 +81,21 @@ def inject(ctx: Context, fault: str, target: str, params: Data, node: Data, room
         ctx.ask(node["parent"], "inject", args, on_answer, timeout_s=ASK_S)
 
 
+def let_go(ctx: Context, step: Step) -> None:
+    """Have it taken back, and do not wait for that."""
+    ctx.tell(step["supervisor"], "inject", _pardoned(step))
+
+
+def _pardoned(step: Step) -> Data:
+    """What a supervisor is asked for."""
+    if step["fault"] in RELEASED:
+        return {"fault": "release", "child": step["child"], "params": {}}
+    return {"fault": "pardon", "child": step["child"], "params": {"fault": step["fault"]}}
+
+
 def pardon(ctx: Context, step: Step, done: Told) -> None:
     """Take it back."""
-    child, fault = step["child"], step["fault"]
+    child = step["child"]
 
     def on_answer(answer: Answer) -> None:
         if answer.ok:
@@ -93,10 +105,7 @@ def pardon(ctx: Context, step: Step, done: Told) -> None:
         else:
             done("", f"{child} could not be let go: {_words(answer)}")
 
-    args: Data = {"fault": "release", "child": child, "params": {}}
-    if fault not in RELEASED:
-        args = {"fault": "pardon", "child": child, "params": {"fault": fault}}
-    ctx.ask(step["supervisor"], "inject", args, on_answer, timeout_s=PARDON_S)
+    ctx.ask(step["supervisor"], "inject", _pardoned(step), on_answer, timeout_s=PARDON_S)
 
 
 def _corrupt(ctx: Context, target: str, params: Data, parent: str, room: Path, done: Told) -> None:

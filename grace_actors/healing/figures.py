@@ -10,26 +10,31 @@ from typing import Any
 from grace_actors.kernel import Data
 from grace_actors.kernels.rows import rows
 from grace_actors.stores.sqlite import Store
+from playbooks.incidents import ITSELF
 
 ENDED = "state in ('healed', 'failed', 'quarantined')"
+OURS = f"repair != '{ITSELF}'"
+"""What was over by itself says nothing of how well it is healed, in no rate and no mean."""
+_HEALED = f"state = 'healed' and {OURS}"
 _TOTALS = f"""
 select count(*) incidents, sum(count) failures, avg(detected_s) mean_time_to_detect_s,
-    avg(case when state = 'healed' and (was_known or repair = 'restart') then heal_s end) mean_time_to_heal_known_s,
-    avg(case when state = 'healed' and not was_known and repair != 'restart' then heal_s end) mean_time_to_heal_new_s,
-    avg(case when state = 'healed' then heal_s end) mean_time_to_heal_s,
-    max(case when state = 'healed' then heal_s end) longest_heal_s,
+    avg(case when {_HEALED} and (was_known or repair = 'restart') then heal_s end) mean_time_to_heal_known_s,
+    avg(case when {_HEALED} and not was_known and repair != 'restart' then heal_s end) mean_time_to_heal_new_s,
+    avg(case when {_HEALED} then heal_s end) mean_time_to_heal_s,
+    max(case when {_HEALED} then heal_s end) longest_heal_s,
     avg(action_at - failed_at) mean_time_to_act_s,
-    sum({ENDED}) ended, sum(state = 'healed') healed,
-    sum(state = 'healed' and auto) healed_unasked,
+    sum({ENDED} and {OURS}) ended, sum({_HEALED}) healed,
+    sum({_HEALED} and auto) healed_unasked,
     sum(state = 'healed' and repair = 'restart') healed_by_restart,
-    sum(state = 'healed' and not escalated) healed_without_patch,
-    sum(escalated) escalated, sum(repair = 'restart') restarted
+    sum({_HEALED} and not escalated) healed_without_patch,
+    sum(not ({OURS})) over_by_itself,
+    sum(escalated and {OURS}) escalated, sum(repair = 'restart') restarted
 from incidents"""  # noqa: S608 - own text
-_BY_SIGNATURE = """
-select signature signature_id, kernel, count(*) incidents, sum(count) failures, sum(state = 'healed') healed,
-    sum(state = 'healed' and auto) unasked, avg(case when state = 'healed' then heal_s end) mean_time_to_heal_s,
+_BY_SIGNATURE = f"""
+select signature signature_id, kernel, count(*) incidents, sum(count) failures, sum({_HEALED}) healed,
+    sum({_HEALED} and auto) unasked, avg(case when {_HEALED} then heal_s end) mean_time_to_heal_s,
     max(last_at) last_at
-from incidents group by signature, kernel order by incidents desc, last_at desc limit 50"""
+from incidents group by signature, kernel order by incidents desc, last_at desc limit 50"""  # noqa: S608 - own text
 _BY_PLAYBOOK = """
 select playbook, count(*) runs, sum(status = 'succeeded') succeeded, sum(status in ('failed', 'timed_out')) failed,
     avg(case when status = 'succeeded' then ended_at - started_at end) mean_time_s, max(requested_at) last_at
@@ -61,6 +66,7 @@ def figures(store: Store) -> Data:
         "auto_fix_rate": _share(totals["healed_without_patch"], ended),
         "escalation_rate": _share(totals["escalated"], repaired),
         "healed_by_restart": totals["healed_by_restart"] or 0,
+        "over_by_itself": totals["over_by_itself"] or 0,
         "per_signature": by_signature,
         "per_playbook": by_playbook,
     }

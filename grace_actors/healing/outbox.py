@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 from grace_actors.errors import NotFound, StoreFailed
 from grace_actors.healing.incident_rows import Incidents
@@ -35,6 +36,9 @@ class Outbox:
         self._then: list[tuple[str, Callable[[], None]]] = []
         self._newest = 0
         self._is_again = False
+
+        self.heard: Callable[[Data, Any], None] = lambda row, answer: None
+        """Called with each message that was taken, and the answer."""
 
     def flush(self) -> None:
         """Send the first message of each receiver to whom none is on its way."""
@@ -108,6 +112,8 @@ class Outbox:
             self._later()
             return
         self._done(receiver, row)
+        if answer.ok:
+            self.heard(row, answer.value)
 
     def _done(self, receiver: str, row: Data) -> None:
         self._waiting[receiver].remove(row)

@@ -16,6 +16,9 @@ from playbooks.incidents import Record
 from playbooks.incidents import messages as m
 from playbooks.incidents.messages import Command
 
+WITHDRAW = "withdraw"
+"""The verb of coding_agent that takes the orders of an incident out of the queue."""
+
 
 def sighted(batch: Batch, row: Data) -> None:
     """The knowledge base is told that a failure was seen."""
@@ -42,6 +45,8 @@ def write(batch: Batch, record: Record, row: Data, command: Command, now: float)
         case m.Resolve(ok, note):
             args = {"outcome": "succeeded" if ok else "failed", "note": text(note)}
             _mail(batch, id, "clarity_framework", "resolve", args)
+        case m.WithdrawOrders(why):
+            _mail(batch, id, "coding_agent", WITHDRAW, {"incident": id, "reason": text(why)})
         case m.StartRun(playbook, inputs, how, _):
             attempt: Data = {"incident": id, "playbook": playbook, "params": json.dumps(masked_data(dict(inputs)))}
             attempt |= {"run": "", "how": how.value, "status": "running", "message": "", "at": now}

@@ -13,17 +13,18 @@ from grace_actors.kernel import Answer, Context, Data
 CODING_AGENT = "coding_agent"
 NOTICE = "coding_agent.work_order_updated"
 LOOK_S = 30.0
-_ENDED = {"completed": True, "failed": False}
+_ENDED = {"completed": True, "failed": False, "withdrawn": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """How an order ended."""
+    """How an order ended. `is_withdrawn`: nobody did it, for nobody needed it any more."""
 
     order: str
     ok: bool
     message: str
     data: Data
+    is_withdrawn: bool = False
 
 
 class Patches:
@@ -75,7 +76,11 @@ class Patches:
             if found["status"] in _ENDED:
                 result = found.get("patch_result") or {}
                 message = str(found.get("error") or f"{result.get('files_changed', 0)} files changed, tests passed")
-                self._end(Done(order=order, ok=_ENDED[found["status"]], message=message, data=dict(result)))
+                if found["status"] == "withdrawn":
+                    message = f"withdrawn: {message}"
+                ok, is_withdrawn = _ENDED[found["status"]], found["status"] == "withdrawn"
+                done = Done(order=order, ok=ok, message=message, data=dict(result), is_withdrawn=is_withdrawn)
+                self._end(done)
         elif (answer.error or {}).get("code") == "not_found":
             self._end(Done(order=order, ok=False, message=f"there is no work order {order} any more", data={}))
 

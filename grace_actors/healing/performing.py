@@ -6,11 +6,12 @@ order and a question of a case exist once, however often it is asked for after a
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
 from grace_actors.actions.action import Result
-from grace_actors.errors import GraceError, NotFound, StoreFailed
+from grace_actors.errors import GraceError, NotFound, Refused, StoreFailed
 from grace_actors.healing.incident_rows import Incidents
 from grace_actors.healing.knowing import Knowing
 from grace_actors.healing.library import Library
@@ -71,6 +72,8 @@ class Performing:
                 self._order(id, command)
             case m.AwaitOrder(order):
                 self._patches.wait(order, id, lambda done: self._patched(id, done))
+            case m.CancelRun(run, why):
+                self._ctx.after(0.0, lambda: self._cancel(run, why))  # the run may be just telling that it waits
             case m.StartKernel():
                 self._steering.start(self._kernel(id), lambda result: self._started(id, result))
             case m.Quarantine(cause):
@@ -188,6 +191,11 @@ class Performing:
         ok = status is Status.SUCCEEDED
         self._cases.tell(id, m.RunEnded(run, ok, message or status.value, is_decision, by_policy))
 
+    def _cancel(self, run: str, why: str) -> None:
+        if run in self._case_of:
+            with contextlib.suppress(Refused):  # it ended by itself
+                self._runner.cancel(run, by=self._ctx.name, reason=why)
+
     # ---- patches ----------------------------------------------------------------------------------------
 
     def _order(self, id: str, command: m.MakeOrder) -> None:
@@ -213,7 +221,7 @@ class Performing:
         self._ctx.ask(CODING_AGENT, "create", args, on_answer)
 
     def _patched(self, id: str, done: Done) -> None:
-        self._cases.tell(id, m.OrderDone(done.order, done.ok, done.message))
+        self._cases.tell(id, m.OrderDone(done.order, done.ok, done.message, done.is_withdrawn))
 
     # ---- the tree ---------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from grace_actors.kernel import Data
 from grace_actors.kernels.rows import moment
+from playbooks.incidents import ITSELF
 
 _HOW = {
     "auto": "at once, because it had worked for this very failure often enough",
@@ -66,6 +67,12 @@ def _decided(decision: Mapping[str, Any] | None) -> list[str]:
 
 def _now(row: Data) -> list[str]:
     match row["state"]:
+        case "healed" if row["repair"] == ITSELF:
+            took = f" after {row['heal_s']:.2f} s" if row["heal_s"] is not None else ""
+            return [f"It was over by itself{took}: the trigger does not find it any more. No repair healed it."]
+        case "healed" if row["repair"] == "by hand":
+            by = f" by {row['resolved_by']}" if row["resolved_by"] else " by hand"
+            return [f"It was closed{by}{': ' + row['note'] if row['note'] else ''}."]
         case "healed":
             how = f"by {row['repair']}" if row["repair"] else ""
             asked = "nobody was asked" if row["auto"] else "a person took part, or it was new"

@@ -97,6 +97,7 @@ class ChaosRunner(Kernel):
         return [self.store.writable(), Check(name="cards_readable", ok=bool(self.cards.cards), detail=detail)]
 
     def stop(self, reason: str) -> None:
+        self.faults.end()
         self._files.close()
         self.store.close()
 
@@ -133,8 +134,9 @@ class ChaosRunner(Kernel):
         return self.drilling.shown(text_or(request, "run", max_chars=100))
 
     def do_coverage(self, request: Request) -> Any:
-        """Which cards were drilled when, which kernels they are about, what failed."""
-        return self.overview.coverage()
+        """Which cards were drilled when, which kernels they are about and which have none, what deviated."""
+        self.overview.coverage(partial(self.ctx.answer, request))
+        return LATER
 
     def do_schedule(self, request: Request) -> Any:
         """The leash, the plan, when the next drill is due, and what withholds it."""
@@ -147,7 +149,9 @@ class ChaosRunner(Kernel):
 
     def do_report(self, request: Request) -> Any:
         """The last `limit` runs with their time lines, and the coverage."""
-        return self.overview.report(whole_or(request, "limit", 50, low=1, high=rows.KEPT_RUNS))
+        limit = whole_or(request, "limit", 50, low=1, high=rows.KEPT_RUNS)
+        self.overview.report(limit, partial(self.ctx.answer, request))
+        return LATER
 
     def do_read_drills(self, request: Request) -> Any:
         """Read the files of the cards anew."""

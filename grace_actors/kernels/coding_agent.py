@@ -23,6 +23,8 @@ from grace_actors.kernels.order_store import Orders, migrations
 from grace_actors.kernels.syntax_scan import SyntaxScan, check_file
 from grace_actors.kernels.tree_events import EventFeed
 from grace_actors.kernels.work_orders import (
+    ACTIVE,
+    CLOSED,
     MAX_PARALLEL,
     MOVES,
     Complexity,
@@ -46,8 +48,8 @@ PACKAGES = ("supervisors", "playbooks", "chaos", "grace_actors")
 
 
 class CodingAgent(Kernel):
-    """Verbs: create, list, show, start, complete, fail, scan, stats, event. Config: `scan`, the paths to scan;
-    `mend_after`, how long a playbook file must be still before it is mended."""
+    """Verbs: create, list, show, start, complete, fail, withdraw, scan, stats, event. Config: `scan`, the paths to
+    scan; `mend_after`, how long a playbook file must be still before it is mended."""
 
     emits = (
         *NOTICES,
@@ -105,7 +107,8 @@ class CodingAgent(Kernel):
 
     def do_create(self, request: Request) -> Any:
         """A new order: `type`, `description`; `priority` (default high), `context`, `self_healing_run_id`,
-        `playbook_id`, `incident`. The same `key` again is the same order, `repeated`."""
+        `playbook_id`, `incident`. The same `key` again is the same order, `repeated`; one that was withdrawn is in the
+        queue again."""
         context = mapping_or_empty(request, "context")
         guessed = complexity_of(str(context.get("error_type", "")))
         priority = choice(request, "priority", Priority, Priority.HIGH)
@@ -132,6 +135,10 @@ class CodingAgent(Kernel):
         if is_new:
             self.did = f"queued {made['id']}: {made['description']:.80}"
             self._tell(made["id"], [created(made)])
+        elif made["status"] == OrderState.WITHDRAWN:
+            note = "needed again"
+            made = self.orders.queue_again(made["id"], at=self.ctx.wall(), by=by, note=note)
+            self._tell(made["id"], updated(made, note))
         return made, is_new
 
     def _tell(self, id: str, notices: Iterable[Notice]) -> None:
@@ -212,6 +219,19 @@ class CodingAgent(Kernel):
         self.did = f"failed {id}: {reason:.80}"
         self._tell(id, updated(done, reason))
         return {"success": False, "message": f"{id} is failed: {reason}", "work_order": done}
+
+    def do_withdraw(self, request: Request) -> Any:
+        """Take the orders of `incident` out of the queue, with the `reason`, and `by` whom (default: who asks). Those
+        that somebody has begun are left to them, and answered as `begun`."""
+        incident, reason = text(request, "incident", max_chars=100), text(request, "reason", max_chars=2000)
+        by, found = _author(request), self.orders.list(incident=incident, limit=200)
+        queued = [order["id"] for order in found if order["status"] == OrderState.QUEUED]
+        for id in queued:
+            told, at = {"by": by, "note": reason, "error": reason}, self.ctx.wall()
+            self._tell(id, updated(self.orders.move(id, OrderState.WITHDRAWN, at=at, **told), reason))
+            self.did = f"withdrew {id}: {reason:.80}"
+        begun = [{"id": order["id"], "agent": order["assigned_agent"]} for order in found if order["status"] in ACTIVE]
+        return {"withdrawn": queued, "begun": begun}
 
     def do_stats(self, request: Request) -> Any:
         """Counts by state, mean time of a patch, and the last scan."""
@@ -361,7 +381,7 @@ def _author(request: Request) -> str:
 
 
 def _is_open(order: Data) -> bool:
-    return order["status"] not in (OrderState.COMPLETED.value, OrderState.FAILED.value)
+    return order["status"] not in CLOSED
 
 
 def _without_findings(result: Data) -> Data:

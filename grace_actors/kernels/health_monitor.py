@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from grace_actors.errors import NotFound
+from grace_actors.errors import NotFound, Refused
 from grace_actors.kernel import LATER, Answer, Check, Context, Data, Kernel, Request
 from grace_actors.kernels.arguments import text, text_or, whole_or
 from grace_actors.kernels.suspicion import SUSPECT_LEVEL, Watched
@@ -26,6 +26,8 @@ RENEW_S = 60.0
 PING_TIMEOUT_S = 5.0
 PINGS_A_ROUND = 10
 MOST_MEASURED = 100
+MOST_AT_ONCE = 10
+"""Measurements under way: each may last minutes, longer than who asked for it waits."""
 MOST_FORMER = 1000
 """Names whose former incarnation is remembered."""
 _WATCHED_KINDS = ("kernel", "actor")
@@ -49,6 +51,7 @@ class HealthMonitor(Kernel):
         self._next = 0
         self._tree_at: float | None = None
         self._is_judging = False
+        self._measuring = 0
 
     def setup(self) -> None:
         self._subscribe()
@@ -229,23 +232,30 @@ class HealthMonitor(Kernel):
         until its answer times can be judged."""
         name, left = text(request, "name", max_chars=200), whole_or(request, "times", 11, low=1, high=MOST_MEASURED)
 
+        if self._measuring >= MOST_AT_ONCE:
+            raise Refused(f"measure: {self._measuring} are under way", hint="wait for one of them to end")
+        self._measuring += 1
+
         def begin(answer: Answer) -> None:
             if answer.ok:  # what it knows of the tree may be as old as a round
                 self._take_tree(answer.value["tree"])
-            if name in self._nodes:
-                self._ping(name, again)
-            else:
-                self.ctx.answer(request, error=self._not_watched("measure", name))
+            go_on()
 
         def again() -> None:
             nonlocal left
             left -= 1
-            if left and name in self._nodes:
+            go_on()
+
+        def go_on() -> None:
+            node = self._nodes.get(name)
+            if left and node is not None and node["state"] == "running":
                 self._ping(name, again)
-            elif name in self._nodes:
-                self.ctx.answer(request, self._health(name))
-            else:
+                return
+            self._measuring -= 1
+            if node is None:
                 self.ctx.answer(request, error=self._not_watched("measure", name))
+            else:
+                self.ctx.answer(request, self._health(name))
 
         self.ctx.ask("status", "status", {}, begin)
         return LATER

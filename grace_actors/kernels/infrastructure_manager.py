@@ -32,6 +32,8 @@ from grace_actors.kernels.host_sample import (
 SAMPLE_S = 30.0
 PRESSED_S = 5.0
 """So often it is looked whether a pressure goes on: somebody is paused for as long."""
+WHOSE_S = 2.0
+"""Whose a saturated CPU is takes two looks; the second comes so soon."""
 OWN_PERCENT = 10.0
 """With less of the host's CPU than this, it is not us who saturate it."""
 RELIEVED_S = 4.0
@@ -53,7 +55,9 @@ class InfrastructureManager(Kernel):
         self._pressed: dict[str, float | None] = {}
         """What is short, and since when it has looked relieved."""
         self._is_looking = False
-        self._own, self._is_of_others = OwnCpu(), False
+        self._own = OwnCpu()
+        self._is_ours: bool | None = None
+        """Whether it is us who saturate the CPU; None while it is not saturated or not known yet."""
 
     def setup(self) -> None:
         self.samples: deque[HostSample] = deque(maxlen=KEPT)
@@ -182,7 +186,7 @@ class InfrastructureManager(Kernel):
                 self.ctx.emit("host.pressured", resource, pressure.as_data())
             self._pressed[resource] = None
         for resource, low_since in list(self._pressed.items()):
-            if resource in found or (resource == "cpu" and sample.cpu_percent is None):
+            if resource in found or (resource == "cpu" and self._is_cpu_unknown(sample)):
                 continue
             if low_since is None:
                 self._pressed[resource] = now
@@ -191,9 +195,17 @@ class InfrastructureManager(Kernel):
                 self.ctx.emit("host.relieved", resource, {"at": sample.at})
         if set(self._pressed) != before:
             self.ctx.save()
-        if self._pressed and not self._is_looking:
+        if self._pressed:
+            self._look_soon(PRESSED_S)
+
+    def _is_cpu_unknown(self, sample: HostSample) -> bool:
+        is_hot = any(one.resource == "cpu" for one in pressures(sample))
+        return sample.cpu_percent is None or (is_hot and self._is_ours is None)
+
+    def _look_soon(self, delay_s: float) -> None:
+        if not self._is_looking:
             self._is_looking = True
-            self.ctx.after(PRESSED_S, self._look_again)
+            self.ctx.after(delay_s, self._look_again)
 
     def _look_again(self) -> None:
         self._is_looking = False
@@ -203,13 +215,16 @@ class InfrastructureManager(Kernel):
             self._report_pressure(self.samples[-1])
 
     def _pressures(self, sample: HostSample) -> list[Pressure]:
-        """What is short, but for a CPU that others saturate: it is not ours to relieve, and nobody is paused for it."""
+        """What is short, but for a CPU of which it is not known that we saturate it: that of others is not ours to
+        relieve, and nobody is paused for it."""
         found = pressures(sample)
-        return [one for one in found if one.resource != "cpu"] if self._is_of_others else found
+        return found if self._is_ours else [one for one in found if one.resource != "cpu"]
 
     def _look_whose(self, sample: HostSample) -> None:
         if all(one.resource != "cpu" for one in pressures(sample)):
-            self._own, self._is_of_others = OwnCpu(), False
+            self._own, self._is_ours = OwnCpu(), None
             return
         own = self._own.percent(self.ctx.now())
-        self._is_of_others = own is not None and own < OWN_PERCENT
+        self._is_ours = None if own is None else own >= OWN_PERCENT
+        if own is None:
+            self._look_soon(WHOSE_S)

@@ -1,8 +1,9 @@
 """The message bus: publish and subscribe by topic, with access control, priorities and durable topics.
 
-Checks who may publish, stores what is durable, and hands messages to one delivery per subscriber. It must not look
-into payloads. Invariant: a publish to a durable topic is acknowledged only once it is on the disk, and is then
-delivered in order to every durable subscription until that acknowledges it.
+Checks who may publish, stores what is durable, and hands messages to one delivery per subscriber. How far those have
+come is the shelf's, what is shown the views'. It must not look into payloads. Invariant: a publish to a durable topic
+is acknowledged only once it is on the disk, and is then delivered in order to every durable subscription until that
+acknowledges it.
 """
 
 from __future__ import annotations
@@ -15,25 +16,23 @@ from typing import Any
 from grace_actors.errors import GraceError, Refused, StoreFailed
 from grace_actors.home import MARK
 from grace_actors.kernel import LATER, Answer, Check, Data, Request, Timer
-from grace_actors.kernels.arguments import flag, number_or, text, text_or, whole_or
+from grace_actors.kernels.arguments import flag, text, text_or, whole_or
 from grace_actors.kernels.bus import probe
 from grace_actors.kernels.bus.access import DEFAULT_TABLE, Acl, Bucket
 from grace_actors.kernels.bus.delivery import Delivery
-from grace_actors.kernels.bus.durable import MIGRATIONS, PRUNE_MOST, BusStore, Subscription
+from grace_actors.kernels.bus.durable import MIGRATIONS, BusStore, Subscription
 from grace_actors.kernels.bus.intake import Intake
 from grace_actors.kernels.bus.message import BoundedQueue, Feed, Message
 from grace_actors.kernels.bus.router import Router
-from grace_actors.kernels.bus.rules import ACL_CHANGED, AclVerbs
-from grace_actors.kernels.bus.topics import checked_pattern, matches
+from grace_actors.kernels.bus.rules import ACL_CHANGED
+from grace_actors.kernels.bus.shelf import Shelf
+from grace_actors.kernels.bus.topics import checked_pattern
+from grace_actors.kernels.bus.views import DEAD_KEPT, BusViews
 from grace_actors.stores.sqlite import EVENTS, Store
 
 GROUP_S = 0.002
 GROUP_MOST = 256
-OFFSETS_S = 0.02
-TIDY_S, PRUNE_AGAIN_S, BACKUP_S = 5.0, 0.1, 300.0
-RECOGNISE_IDS_S = 600.0
-"""How long a repeated publish with the same id is answered as a duplicate."""
-QUEUE_MOST, DEAD_KEPT = 1000, 1000
+QUEUE_MOST = 1000
 BACKLOG_MOST = 200_000
 BOOT_RATE_LIMIT = 50.0
 DELIVERY_TIMEOUT_S = 5.0
@@ -41,7 +40,7 @@ WINDOW = 8
 DURABLE_TOPICS = ("event.incident", "event.emergency", "incident.#", "task.enqueue", "approval.#")
 
 
-class MessageBus(AclVerbs):
+class MessageBus(BusViews):
     """Verbs: publish, subscribe, unsubscribe, declare, topics, stats, acl, dead_letters, open, drain. Config: acl,
     durable, boot_rate_limit (0: none), queue_size, window, durable_window, backlog, delivery_timeout.
     A subscriber is asked `deliver` and must recognise ids: a message may come twice."""
@@ -64,26 +63,26 @@ class MessageBus(AclVerbs):
         self.apply_rules()
         self._timeout_s = float(config.get("delivery_timeout", DELIVERY_TIMEOUT_S))
         self._window, self._durable_window = int(config.get("window", WINDOW)), int(config.get("durable_window", 1))
-        self._backlog_most = int(config.get("backlog", BACKLOG_MOST))
         store = Store(self.ctx.data / "bus.db", MIGRATIONS, emit=self.ctx.emit, name=self.ctx.name, home=self.ctx.home)
         self.store = BusStore(store)
         self._durable_patterns = [checked_pattern(one) for one in config.get("durable", DURABLE_TOPICS)]
         self.router = Router()
+        most = int(config.get("backlog", BACKLOG_MOST))
+        self.shelf = Shelf(self.ctx, self.store, self.router, most, self._note_disk)
         self._waiting: list[tuple[Request, Message]] = []
         self._group_timer: Timer | None = None
-        self._offsets_timer: Timer | None = None
         self._dead: deque[Data] = deque(maxlen=DEAD_KEPT)
         self.counts: Counter[str] = Counter()
         self._seen: Counter[str] = Counter()
         self._load()
-        self.ctx.every(TIDY_S, self._tidy)
-        self.ctx.every(BACKUP_S, self._back_up)
+
+    def _note_disk(self, problem: str) -> None:
+        self.degraded = [problem] if problem else []
 
     def _load(self) -> None:
         self._declared = self.store.declared()
-        self._last, self._stored = self.store.last(), self.store.count()
         for wish in self.store.subscriptions():
-            self._connect(wish, caught_up=wish.acked >= self._last)
+            self._connect(wish, caught_up=wish.acked >= self.shelf.last)
         for durable in self.router.durable():
             durable.delivery.pump()
 
@@ -100,22 +99,13 @@ class MessageBus(AclVerbs):
         self._seen[message.topic] += 1
         if not self._is_durable(message.topic):
             return {"id": message.id, "durable": False, "subscribers": self._fan_out(message)}
-        self._check_backlog()
+        self.shelf.check_room(len(self._waiting))
         self._waiting.append((request, message))
         if len(self._waiting) >= GROUP_MOST:
             self._store_group()
         elif self._group_timer is None:
             self._group_timer = self.ctx.after(GROUP_S, self._store_group)
         return LATER
-
-    def _check_backlog(self) -> None:
-        """Refuse rather than lose: what no subscriber acknowledged must stay on the disk."""
-        unacknowledged = self._last + len(self._waiting) - self._done()
-        if unacknowledged >= self._backlog_most:
-            raise StoreFailed(
-                f"{unacknowledged} durable messages are not acknowledged by all their subscribers",
-                hint="see `stats` for the one that lags; unsubscribe it or let it catch up",
-            )
 
     def _violated(self, sender: str, data: Data) -> None:
         self.did = f"refused {sender} on {data['topic']}"
@@ -144,7 +134,7 @@ class MessageBus(AclVerbs):
             self.ctx.answer(request, answer | {"duplicate": not is_new})
 
     def _accept(self, message: Message) -> int:
-        self._last, self._stored = max(self._last, message.seq), self._stored + 1
+        self.shelf.added(message)
         return self._fan_out(message)
 
     def _fan_out(self, message: Message) -> int:
@@ -191,7 +181,7 @@ class MessageBus(AclVerbs):
         known = self.router.find(subscriber, pattern)
         if known is not None and known.durable == durable:
             return {"topic": pattern, "subscriber": subscriber, "durable": durable, "known": True}
-        acked = 0 if durable and origin == "start" else self._last
+        acked = 0 if durable and origin == "start" else self.shelf.last
         wish = Subscription(subscriber, pattern, durable, acked, capacity)
         try:
             self.store.subscribe(wish)
@@ -200,7 +190,7 @@ class MessageBus(AclVerbs):
                 raise
             self.degraded = [error.message]  # a plain subscription works; it is only not kept across a crash
         self.router.remove(subscriber, pattern)
-        self._connect(wish, caught_up=acked >= self._last)
+        self._connect(wish, caught_up=acked >= self.shelf.last)
         self.did = f"subscribed {subscriber} to {pattern}"
         return {"topic": pattern, "subscriber": subscriber, "durable": durable, "known": False}
 
@@ -237,36 +227,17 @@ class MessageBus(AclVerbs):
 
     def acknowledged(self, delivery: Delivery, message: Message) -> None:
         self.counts["delivered"] += 1
-        self._done_with(delivery, message)
+        self.shelf.done_with(delivery, message)
 
     def died(self, delivery: Delivery, message: Message, reason: str) -> None:
         if message.seq and self.router.wish_of(delivery) is not None:
             self.store.bury(delivery.subscriber, message, reason, self.ctx.wall())
-            self._done_with(delivery, message)
+            self.shelf.done_with(delivery, message)
         else:
             self._keep_dead(delivery.subscriber, message, reason)
         self.counts["died"] += 1
         data = {"topic": message.topic, "message": message.id, "reason": reason}
         self.ctx.emit("message_bus.message_died", delivery.subscriber, data)
-
-    def _done_with(self, delivery: Delivery, message: Message) -> None:
-        """Move a durable subscription's offset; what is still on its way holds it back."""
-        one = self.router.wish_of(delivery)
-        if one is None:
-            return
-        before = [waiting.seq for waiting in delivery.on_way]
-        one.acked = max(one.acked, min([message.seq, *(seq - 1 for seq in before)]))
-        self.store.acknowledge(one.wish.subscriber, one.wish.pattern, one.acked)
-        if self._offsets_timer is None:
-            self._offsets_timer = self.ctx.after(OFFSETS_S, self._flush_offsets)
-
-    def _flush_offsets(self) -> None:
-        self._offsets_timer = None
-        try:
-            self.store.flush()
-        except StoreFailed as error:
-            self.degraded = [error.message]
-            self._offsets_timer = self.ctx.after(1.0, self._flush_offsets)
 
     def _keep_dead(self, subscriber: str, message: Message, reason: str) -> None:
         letter = {"subscriber": subscriber, "reason": reason, "at": self.ctx.wall(), "durable": False}
@@ -281,40 +252,6 @@ class MessageBus(AclVerbs):
         self._declared = self.store.declared()
         return {"topic": pattern, "durable": durable}
 
-    def do_topics(self, request: Request) -> Any:
-        """Topics published to in this life or declared, with counts, subscribers and who may publish."""
-        names = sorted(set(self._seen) | set(self._declared))
-        return {"topics": [self._describe(name) for name in names]}
-
-    def _describe(self, name: str) -> Data:
-        route = self.router.route(name)
-        subscribers = {one.subscriber for _, one in route.plain} | {one.delivery.subscriber for one in route.durable}
-        return {
-            "topic": name,
-            "durable": self._is_durable(name),
-            "published": self._seen[name],
-            "subscribers": sorted(subscribers),
-            "publishers": self.intake.acl.allowed(name) or ["*"],
-        }
-
-    def do_stats(self, request: Request) -> Any:
-        """Counters, queues by subscriber, and who violated access."""
-        return {
-            "counts": {name: count for name, count in self.counts.items() if " " not in name},
-            "boot_limited": self.intake.boot is not None,
-            "rate_limited": self.intake.rate_limited,
-            "durable_stored": self._stored,
-            "durable_last": self._last,
-            "subscribers": self.router.as_data(self._last),
-            "violations": self.intake.watch.as_data(self.ctx.now()),
-        }
-
-    def do_dead_letters(self, request: Request) -> Any:
-        """Messages that could not be delivered, newest first: those in memory, then the durable ones on disk."""
-        limit = whole_or(request, "limit", 50, low=1, high=DEAD_KEPT)
-        letters = [*reversed(self._dead), *self.store.dead(limit)]
-        return {"count": len(letters), "dead_letters": letters[:limit]}
-
     def do_open(self, request: Request) -> Any:
         """End the rate limit of the boot."""
         was_limited, self.intake.boot = self.intake.boot is not None, None
@@ -323,72 +260,6 @@ class MessageBus(AclVerbs):
         if was_limited:
             self.ctx.emit("message_bus.opened", self.ctx.name, {"by": request.sender})
         return {"was_limited": was_limited}
-
-    def do_drain(self, request: Request) -> Any:
-        """Answer when nothing waits any more, or after `timeout_s` (5)."""
-        until = self.ctx.now() + number_or(request, "timeout_s", 5.0, low=0.0, high=600.0)
-
-        def look() -> None:
-            waiting = self.router.depth() + len(self._waiting)
-            if waiting and self.ctx.now() < until:
-                self.ctx.after(0.02, look)
-            else:
-                self.ctx.answer(request, {"drained": not waiting, "waiting": waiting})
-
-        self.ctx.after(0.0, look)
-        return LATER
-
-    # ---- itself -------------------------------------------------------------------------------------
-
-    def _is_durable(self, topic: str) -> bool:
-        declared = [durable for pattern, durable in self._declared.items() if matches(pattern, topic)]
-        return any(declared) or any(matches(pattern, topic) for pattern in self._durable_patterns)
-
-    def _tidy(self) -> None:
-        """Let offsets pass what does not concern a subscription, and delete what everyone has."""
-        for one in self.router.durable():
-            if not len(one.delivery) and one.feed.cursor > one.acked:
-                one.acked = one.feed.cursor
-                self.store.acknowledge(one.wish.subscriber, one.wish.pattern, one.acked)
-        try:
-            self.store.flush()
-            self._prune()
-        except StoreFailed as error:
-            self.degraded = [error.message]
-        else:
-            self.degraded = []
-
-    def _prune(self) -> None:
-        """Delete what everyone has, once its id need not be recognised any more; at once when there is too much."""
-        if not self._stored:
-            return
-        kept_s = RECOGNISE_IDS_S if self._stored < self._backlog_most else 0.0
-        deleted = self.store.prune(self._done(), self.ctx.wall() - kept_s)
-        self._stored -= deleted
-        if deleted == PRUNE_MOST:
-            self.ctx.after(PRUNE_AGAIN_S, self._tidy)
-
-    def _done(self) -> int:
-        """Every durable subscription is done with the messages up to this number."""
-        return min([self._last, *(one.acked for one in self.router.durable())])
-
-    def _back_up(self) -> None:
-        try:
-            self.store.store.backup_if_changed()
-        except StoreFailed as error:
-            self.degraded = [error.message]
-
-    def metrics(self) -> dict[str, float]:
-        return {
-            "message_count": float(self.counts["messages"]),
-            "topic_count": float(len(self._seen)),
-            "acl_violations": float(self.intake.watch.total),
-            "delivered_count": float(self.counts["delivered"]),
-            "dropped_count": float(self.counts["dropped"]),
-            "dead_letter_count": float(self.counts["died"] + self.counts["dropped"]),
-            "waiting_count": float(self.router.depth()),
-            "durable_stored_count": float(self._stored),
-        }
 
     def stop(self, reason: str) -> None:
         self._store_group()

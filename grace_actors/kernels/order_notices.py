@@ -29,7 +29,8 @@ def created(order: Data) -> Notice:
 
 
 def updated(order: Data, message: str) -> Iterator[Notice]:
-    """It moved. `ok` is true when it is completed, false when it failed, null while nobody knows."""
+    """It moved. `ok` is true when it is completed, false when it failed, null while nobody knows and of one that was
+    withdrawn."""
     patch = order["patch_result"] or {}
     result = {"files_changed": patch.get("files_changed"), "tests_passed": patch.get("tests_passed")}
     if order["status"] == OrderState.COMPLETED.value:

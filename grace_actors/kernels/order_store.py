@@ -15,7 +15,7 @@ from typing import Any
 from grace_actors.errors import NotFound, Refused
 from grace_actors.kernel import Data
 from grace_actors.kernels.rows import as_json, count, dated_id, moment, rows, schema, unpacked
-from grace_actors.kernels.work_orders import ACTIVE, MAX_PARALLEL, MOVES, OrderState, OrderType, check_move, path_to
+from grace_actors.kernels.work_orders import ACTIVE, CLOSED, MAX_PARALLEL, OrderState, OrderType, check_move, path_to
 from grace_actors.stores.sqlite import Store
 
 migrations = schema(
@@ -76,8 +76,8 @@ class Orders:
         self._store = store
 
     def create(self, order: Data, *, at: float, by: str) -> tuple[Data, bool]:
-        """A new order in the queue and True; or the order that has the same key and False. `order` has type,
-        description, priority, rank and what else is known."""
+        """A new order in the queue and True; or the order that has the same key and False, which may be withdrawn.
+        `order` has type, description, priority, rank and what else is known."""
         fresh = {"status": OrderState.QUEUED.value, "assigned_agent": "", "error": "", "created_by": by}
         times = {"created_at": at, "updated_at": at, "started_at": None, "completed_at": None}
         row: Data = _UNSET | order | fresh | times | {"patch_result": "null"}
@@ -111,6 +111,16 @@ class Orders:
 
         return self._walk(id, path, at=at, by=by, note=note, values=values)
 
+    def queue_again(self, id: str, *, at: float, by: str, note: str) -> Data:
+        """What was withdrawn is needed again. Raises Refused for any other; NotFound."""
+        with self._store.write() as db:
+            row = _one(db, id)
+            _check_move(row, OrderState(row["status"]), OrderState.QUEUED)
+            self._note(db, id, row["status"], OrderState.QUEUED.value, at, by, note)
+            changed = {"status": OrderState.QUEUED.value, "updated_at": at, "completed_at": None, "error": ""}
+            db["orders"].update(id, changed)
+            return shown(row | changed)
+
     def _walk(
         self,
         id: str,
@@ -133,7 +143,7 @@ class Orders:
                 if after is OrderState.IN_PROGRESS and row["started_at"] is None:
                     values.setdefault("started_at", at)
                 self._note(db, id, before.value, after.value, at, by, note)
-            if path[-1] in (OrderState.COMPLETED, OrderState.FAILED):
+            if path[-1] in CLOSED:
                 values.setdefault("completed_at", at)
             changed = values | {"status": row["status"], "updated_at": at}
             if "patch_result" in changed:
@@ -199,7 +209,8 @@ class Orders:
         only when their type is asked for."""
         sql = """select * from orders where ? in ('', status) and (? = type or (? = '' and type != 'syntax_scan'))
                  and ? in ('', self_healing_run_id) and ? in ('', incident)
-                 order by status in ('completed', 'failed'), case when completed_at is null then -rank else 0 end,
+                 order by status in ('completed', 'failed', 'withdrawn'),
+                 case when completed_at is null then -rank else 0 end,
                  coalesce(-completed_at, created_at), id limit ?"""
         with self._store.read() as db:
             return [shown(row) for row in rows(db, sql, [status, type, type, run, incident, limit])]
@@ -229,12 +240,14 @@ class Orders:
 
 
 def _check_not_final(db: Any, row: Data) -> None:
-    if not MOVES[OrderState(row["status"])]:
+    if row["status"] in CLOSED:
         last = _last_move(db, row["id"])
         note = f": {last['note']}" if last["note"] else ""
         raise Refused(
             f"{row['id']} is {row['status']} already, by {last['by']} at {moment(last['at'])}{note}",
-            hint="that is final; what is still wrong needs a new order",
+            hint="that is final; what is still wrong needs a new order"
+            if row["status"] != OrderState.WITHDRAWN
+            else "nobody needs it any more; should it be needed again it is queued again",
         )
 
 

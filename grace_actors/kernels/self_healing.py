@@ -12,7 +12,8 @@ from typing import Any
 
 from grace_actors.errors import Refused, StoreFailed
 from grace_actors.healing import intake, journal, run_store
-from grace_actors.healing.casework import KEPT, Casework
+from grace_actors.healing.case_host import KEPT
+from grace_actors.healing.casework import Casework
 from grace_actors.healing.config_history import ConfigHistory
 from grace_actors.healing.diagnostics import Diagnostics
 from grace_actors.healing.dossier import QUARANTINED, Dossiers

@@ -1,7 +1,8 @@
 """What a work order is: its states and legal moves, priorities, types, and the form it is shown in.
 
 Pure: it must not know stores or the time. The table below is the whole state machine; a move it does not name is
-refused and changes nothing. Invariant: `completed` and `failed` are final, and only `testing` leads to `completed`.
+refused and changes nothing. Invariant: `completed` and `failed` are final, only `testing` leads to `completed`, and
+what is withdrawn can only be queued again.
 """
 
 from __future__ import annotations
@@ -23,17 +24,20 @@ class OrderState(StrEnum):
     TESTING = "testing"
     COMPLETED = "completed"
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"  # nobody had begun it, and nobody needs it any more
 
 
 MOVES: dict[OrderState, tuple[OrderState, ...]] = {
-    OrderState.QUEUED: (OrderState.ASSIGNED, OrderState.FAILED),
+    OrderState.QUEUED: (OrderState.ASSIGNED, OrderState.FAILED, OrderState.WITHDRAWN),
     OrderState.ASSIGNED: (OrderState.IN_PROGRESS, OrderState.QUEUED, OrderState.FAILED),
     OrderState.IN_PROGRESS: (OrderState.TESTING, OrderState.QUEUED, OrderState.FAILED),
     OrderState.TESTING: (OrderState.COMPLETED, OrderState.IN_PROGRESS, OrderState.FAILED),
     OrderState.COMPLETED: (),
     OrderState.FAILED: (),
+    OrderState.WITHDRAWN: (OrderState.QUEUED,),
 }
 ACTIVE = (OrderState.ASSIGNED, OrderState.IN_PROGRESS, OrderState.TESTING)
+CLOSED = (OrderState.COMPLETED, OrderState.FAILED, OrderState.WITHDRAWN)
 
 
 class Priority(StrEnum):

@@ -2,13 +2,15 @@
 
 Which message meets what is decided in `traffic`; what a process may have is in `limits`. It must not touch control
 messages, but for heartbeats while the actor is mute, nor the requests by which a supervisor steers. Invariant: there is
-one while a fault lasts and none otherwise; each ends once, by itself, by a pardon or with the actor's orderly end.
+one while a fault lasts or a message is held, and none otherwise; each fault ends once, by itself, by a pardon or with
+the actor's orderly end.
 """
 
 from __future__ import annotations
 
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 OF_MESSAGES = ("slow", "drop", "delay", "duplicate", "reorder")
 LASTING = (*OF_MESSAGES, "mute", "descriptors", "quota", "clock", "hide")
 TIME_OVER = "its time is over"
+AT_ONCE = 20
+"""So many held messages are handled before the mailbox has its turn again: heartbeats must not wait for thousands."""
 STEERING = frozenset({"inject", "pause", "resume"})
 """Requests that are never touched: without them no fault could be ended."""
 _Message = tuple[Any, Any]
@@ -51,12 +55,15 @@ class Meddling:
         self._faults: list[_Fault] = []
         self._timer: ActorTimer | None = None
         self._timer_due: float | None = None
+        self._ready: deque[_Message] = deque()
+        """What is to be handled, in order; who arrives meanwhile comes after it."""
+        self._next: ActorTimer | None = None
         self.is_mute = False
 
     @property
     def held(self) -> int:
         """Messages that have arrived and are held back."""
-        return self._traffic.held
+        return self._traffic.held + len(self._ready)
 
     # ---- the faults ---------------------------------------------------------------------------------
 
@@ -84,6 +91,8 @@ class Meddling:
         """The actor is asked to end: what it holds is handled first, and its process has everything again."""
         for fault in list(self._faults):
             self._end(fault)
+        while self._ready:
+            self._hand_on()
         self._actor.meddling = None
 
     def _over(self, fault: _Fault, by: str = TIME_OVER) -> None:
@@ -91,8 +100,7 @@ class Meddling:
         self._gone(fault.name, {"by": by})
 
     def _gone(self, name: str, how: Data) -> None:
-        if not self._faults:
-            self._actor.meddling = None
+        self._rest()
         self._actor.names.events.emit("fault.undone", self._actor.name, {"fault": name, **how})
 
     def _end(self, fault: _Fault) -> None:
@@ -153,9 +161,28 @@ class Meddling:
 
     def _deliver(self, messages: list[_Message]) -> None:
         self._arm()
-        for message, sender in messages:
+        self._ready.extend(messages)
+        if self._next is None:
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Some of what is to be handled, and the others in a moment."""
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        for _ in range(min(AT_ONCE, len(self._ready))):
+            message, sender = self._ready.popleft()
             self._actor.handling = message
             self._dispatch(message, sender)
+        if self._ready:
+            self._next = self._actor.after(0.0, self._hand_on)
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Nothing lasts and nothing is held: the actor is alone again."""
+        if not self._faults and not self._ready:
+            self._actor.meddling = None
 
     def _arm(self) -> None:
         due = self._traffic.next_due

@@ -195,9 +195,9 @@ class PlaybookFiles:
     def _replace(self, path: Path, faulty: bytes, content: bytes) -> None:
         """What somebody has written since it was judged stays, and is looked at again."""
         try:
-            mode, is_same = path.stat().st_mode & 0o777, path.read_bytes() == faulty
+            before, is_same = path.stat(), path.read_bytes() == faulty
         except OSError as error:
             raise failed(path, error) from error
         if not is_same:
             raise StoreFailed(f"{path} was written while it was mended", hint="it is looked at again by itself")
-        replace(path, content, mode=mode)
+        replace(path, content, like=before)

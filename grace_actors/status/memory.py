@@ -15,7 +15,7 @@ import psutil
 class MemoryGauge:
     """Figures of the last few seconds, and the time that may be spent on new ones."""
 
-    def __init__(self, now: Callable[[], float], *, budget_s: float = 0.03, fresh_s: float = 5.0) -> None:
+    def __init__(self, now: Callable[[], float], *, budget_s: float = 0.1, fresh_s: float = 5.0) -> None:
         self._now = now
         self._budget_s, self._fresh_s = budget_s, fresh_s
         self._known: dict[int, tuple[float, float | None]] = {}

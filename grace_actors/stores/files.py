@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -56,13 +57,18 @@ def write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def replace(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """Put `data` at `path` in one step, durably. Raises StoreFailed; then `path` is as it was."""
+def replace(path: Path, data: bytes, *, mode: int = 0o600, like: os.stat_result | None = None) -> None:
+    """Put `data` at `path` in one step, durably. With `like` it has those permissions and, where we are root, that
+    owner. Raises StoreFailed; then `path` is as it was."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         try:
             write_all(fd, data)
+            if like is not None:
+                if os.geteuid() == 0:
+                    os.fchown(fd, like.st_uid, like.st_gid)
+                os.fchmod(fd, stat.S_IMODE(like.st_mode))
             os.fsync(fd)
         finally:
             os.close(fd)

@@ -23,8 +23,10 @@ from grace_actors.stores import backups, search_index
 from grace_actors.stores.files import failed, quarantine
 
 Emit = Callable[[str, str, dict[str, Any]], None]
-BUSY_TIMEOUT_S = 2.0
-"""Only a reader that checkpoints or a stray second process can hold the lock: one writer per file is the rule."""
+OPEN_TIMEOUT_S, BUSY_TIMEOUT_S = 2.0, 0.25
+"""Only a reader that checkpoints or a stray second process can hold the lock: one writer per file is the rule. A kernel
+that waits for it answers nobody, and one call may write several times: it has to be heard of before it is taken for
+hung."""
 
 INDEX_CHECK_MOST_BYTES = 64_000_000
 """Larger files are not searched for damaged indexes at the start. 10,000 chunks of text (14 MB) take about 0.1 s, ten
@@ -274,7 +276,7 @@ class Store:
         return "the file is not a database" if head else "the file is empty"
 
     def _connect(self) -> Database:
-        connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S)
+        connection = sqlite3.connect(self.path, timeout=OPEN_TIMEOUT_S)
         try:
             fresh = self.path.stat().st_size == 0
             problem = "" if fresh else search_index.file_problem(connection)
@@ -288,6 +290,7 @@ class Store:
                 self._migrations.apply(db)
             self._backed_up_changes = connection.total_changes if fresh else -1
             self._inode = self.path.stat().st_ino
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000:.0f}")
         except BaseException:
             connection.close()
             raise

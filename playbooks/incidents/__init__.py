@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from playbooks.incidents.case import Case
 from playbooks.incidents.choice import Candidate, Knowledge, candidates_of, choose
+from playbooks.incidents.repair import ITSELF
 from playbooks.incidents.state import CaseState, How, Phase, Record
 
-__all__ = ["Candidate", "Case", "CaseState", "How", "Knowledge", "Phase", "Record", "candidates_of", "choose"]
+__all__ = ["ITSELF", "Candidate", "Case", "CaseState", "How", "Knowledge", "Phase", "Record", "candidates_of", "choose"]

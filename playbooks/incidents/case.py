@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from playbooks.incidents import messages as m
 from playbooks.incidents.messages import Clock, Command, Event
-from playbooks.incidents.repair import BY_ITSELF, PATIENCE_S, Repair
+from playbooks.incidents.repair import BY_ITSELF, ITSELF, PATIENCE_S, Repair
 from playbooks.incidents.state import Attempt, CaseState, How, Phase
 from playbooks.incidents.story import WATCH_S
 
@@ -43,7 +43,7 @@ class Case(Repair):
             case m.Up():
                 self._up()
             case m.Busy(other) if self._is(Phase.LOOKUP):
-                self.record.phase = Phase.QUEUED
+                self.record.phase, self.record.next_step = Phase.QUEUED, f"incident show {other}"
                 self._note(f"waits until {other} is repaired")
             case m.Released() if self._is(Phase.QUEUED):
                 self._out.append(m.CheckReady())
@@ -57,8 +57,8 @@ class Case(Repair):
                 self._heard_of_run(event)
             case m.OrderMade(order, problem) if not self._is(Phase.OVER):
                 self._ordered(order, problem)
-            case m.OrderDone(order, ok, message) if order == self.record.work_order:
-                self._order_done(order, ok, message)
+            case m.OrderDone(order) if order == self.record.work_order:
+                self._order_done(event)
             case m.Checked():
                 self._checked(event)
             case m.ClockRang(clock):
@@ -85,19 +85,31 @@ class Case(Repair):
             self._repair_failed("the same failure came again")
         elif self._is(Phase.VERIFY, Phase.OVER):
             if self._is(Phase.OVER):
-                record.failed_at, record.healed_at, record.repair, record.is_auto = at, None, "", False
+                self._opened_again(at)
             self._stop_clocks()
             if record.decide:
                 self._look()
             else:
                 self._watch()
 
+    def _opened_again(self, at: float) -> None:
+        record = self.record
+        if record.repair == ITSELF and record.healed_at is not None:
+            self._note(f"opened again: it is found again {max(0.0, at - record.healed_at):.1f} s after it was over")
+        record.failed_at, record.healed_at, record.repair, record.is_auto = at, None, "", False
+        record.first_action_at = None
+
     def _cleared(self) -> None:
-        """There is nothing left to repair, nor anything to ask people for. A repair under way is brought to its end. Of
-        a kernel that is held nothing is found either: it has to come up first."""
-        self.record.is_cleared = True
-        if self._is(*WAITING, *CHOOSING) and not self.record.is_held:
+        """There is nothing left to repair, nor anything to ask people for. A repair under way is brought to its end,
+        but for one that waits for people. Of a kernel that is held nothing is found either: it has to come up first."""
+        record = self.record
+        record.is_cleared = True
+        if record.is_held:
+            return
+        if self._is(*WAITING, *CHOOSING):
             self._look()
+        elif self._is(Phase.RUN):
+            self._ask_nobody()
 
     def _held(self, state: str, cause: str) -> None:
         record, attempt = self.record, self.record.attempt

@@ -141,11 +141,12 @@ class OrderMade:
 
 @dataclass(frozen=True, slots=True)
 class OrderDone:
-    """A work order is completed, or has failed."""
+    """A work order is completed, or has failed, or (`is_withdrawn`) was taken out of the queue."""
 
     order: str
     ok: bool
     message: str = ""
+    is_withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +254,22 @@ class AwaitOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawOrders:
+    """Take every work order of this case out of the queue, also one that is just being made. What somebody has begun
+    is left to them."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRun:
+    """Stop the run in order. It ends as one that a person cancels does."""
+
+    run: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class StartKernel:
     """Have the supervisor start the kernel that it holds, unless it runs already, then do as CheckReady."""
 
@@ -350,6 +367,8 @@ Command = (
     | LookAtRun
     | MakeOrder
     | AwaitOrder
+    | WithdrawOrders
+    | CancelRun
     | StartKernel
     | Quarantine
     | CheckReady

@@ -9,13 +9,16 @@ from __future__ import annotations
 from playbooks.incidents import messages as m
 from playbooks.incidents.choice import PATCH, Candidate, Knowledge, choose
 from playbooks.incidents.messages import Clock, Event
-from playbooks.incidents.state import Attempt, CaseState, How, Phase
+from playbooks.incidents.state import PATIENT, Attempt, CaseState, How, Phase
 from playbooks.incidents.story import Story
 
 PATIENCE_S = 30.0
 MOST_SETTLE_S = 5.0
 """The signature must stay away for twice as long as the incarnation that failed had lived, but no longer than this."""
 BY_ITSELF = (How.RESTART, How.BY_HAND)
+ITSELF = "by itself"
+"""Stands for the repair of what was over before one had worked: nothing that was done healed it."""
+OVER_BY_ITSELF = "what it was for is over by itself"
 
 
 class Repair(Story):
@@ -110,6 +113,9 @@ class Repair(Story):
             case m.RunEnded(run, ok, message, is_decision, is_refused) if run == attempt.run:
                 if ok:
                     self._verify(attempt, check=True)
+                elif is_decision and record.is_cleared and not record.is_held:
+                    self._drop(message)
+                    self._look()
                 elif is_decision:
                     self._stop(message)
                 else:
@@ -128,6 +134,14 @@ class Repair(Story):
             record.state = CaseState.AWAITING_APPROVAL
             record.next_step = "approval list, then: approval approve ID"
             self._note("waits for approval")
+        self._ask_nobody()
+
+    def _ask_nobody(self) -> None:
+        """A run that waits for people is stopped when what it is for is over."""
+        record, attempt = self.record, self.record.attempt
+        is_over = record.is_cleared and not record.is_held
+        if is_over and record.state in PATIENT and attempt is not None and attempt.run:
+            self._out.append(m.CancelRun(attempt.run, OVER_BY_ITSELF))
 
     def _repair_failed(self, why: str, *, counts: bool = True) -> None:
         record, attempt = self.record, self.record.attempt
@@ -191,14 +205,24 @@ class Repair(Story):
         if self._is(Phase.ORDER):
             self._await_order()
 
-    def _order_done(self, order: str, ok: bool, message: str) -> None:
+    def _forget_order(self) -> None:
+        """The next order has the same number: what was withdrawn is put back into the queue then, and what somebody
+        has begun meanwhile is awaited again."""
+        if self.record.is_ordered:
+            self.record.is_ordered, self.record.orders = False, self.record.orders - 1
+
+    def _order_done(self, done: m.OrderDone) -> None:
         """While something else is being verified it can wait: it is awaited again when that was in vain."""
-        record = self.record
+        record, order = self.record, done.order
         if not self._is(Phase.PATCH, Phase.REST) or not record.is_ordered:
             return
+        if done.is_withdrawn:  # late, when it is needed again
+            self._forget_order()
+            self._order()
+            return
         record.is_ordered = False
-        if not ok:
-            self._stop(f"the work order {order} failed: {message}")
+        if not done.ok:
+            self._stop(f"the work order {order} failed: {done.message}")
             return
         self._note(f"{order} is completed")
         self._tell("self_healing.patch_applied", kernel=record.kernel, work_order=order)
@@ -228,14 +252,17 @@ class Repair(Story):
         return min(max(self._settle_s, 2 * self.record.lived_s), max(self._settle_s, MOST_SETTLE_S))
 
     def _healed_by_itself(self) -> None:
-        """What was found is over before a repair has worked."""
+        """What was found is over before a repair has worked: nothing that was done healed it."""
         record = self.record
+        if record.work_order or self._is(Phase.ORDER):
+            self._out.append(m.WithdrawOrders(OVER_BY_ITSELF))
+            self._forget_order()
         record.phase, record.state, record.healed_at = Phase.OVER, CaseState.HEALED, self._now
-        record.attempt, record.repair, record.is_auto = None, "by itself", True
+        record.attempt, record.repair, record.is_auto = None, ITSELF, False
         record.cause = record.next_step = ""
         heal_s = max(0.0, self._now - record.failed_at)
         self._note(f"over by itself after {heal_s:.2f} s: the trigger does not find it any more")
-        told = {"kernel": record.kernel, "repair": record.repair, "auto": True, "heal_s": round(heal_s, 3)}
+        told = {"kernel": record.kernel, "repair": record.repair, "auto": False, "heal_s": round(heal_s, 3)}
         self._tell("incident.healed", **told)
         self._out.append(m.Resolve(True, f"over by itself after {heal_s:.2f} s"))
         self._tell("self_healing.completed", **told, state=record.state.value)

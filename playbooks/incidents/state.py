@@ -50,7 +50,8 @@ class How(StrEnum):
 
 
 _BUSY = frozenset({Phase.LOOKUP, Phase.RUN, Phase.VERIFY})
-_PATIENT = frozenset({CaseState.AWAITING_APPROVAL, CaseState.AWAITING_PATCH})
+PATIENT = frozenset({CaseState.AWAITING_APPROVAL, CaseState.AWAITING_PATCH})
+"""It waits for people, in whatever phase."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,7 +70,7 @@ class Record:
     """A case between two events. `is_held`: its supervisor keeps the kernel down; `decide`: no supervisor answers it;
     `lived_s`: how long the incarnation that failed had lived, None where that means nothing; `is_cleared`: what a
     trigger had found is no longer so; `was_known`: an automatic repair was known; `orders`: how many work orders were
-    made for it, and `is_ordered`: the last one may still help."""
+    made for it and not withdrawn, and `is_ordered`: the last one may still help."""
 
     id: str
     kernel: str
@@ -104,7 +105,7 @@ class Record:
     @property
     def is_busy(self) -> bool:
         """Whether the case has its kernel for itself. Who waits for people has not: that may take days."""
-        return self.phase in _BUSY and self.state not in _PATIENT
+        return self.phase in _BUSY and self.state not in PATIENT
 
     def to_data(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""

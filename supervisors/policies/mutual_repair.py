@@ -2,8 +2,10 @@
 
 `pair` names the two. Criteria are those of `health`. Who is asked learns it from `mutual_repair.requested`; what a
 supervisor can do itself, this policy asks of its own: a child that runs is recycled, one in quarantine is started; one
-that awaits repair is left to its partner first, and started if that does not help. A repair
-ends with measured wellness, or after `deadline_s` (default 45 s); the next begins `cooldown_s` (default 30 s) later.
+that awaits repair is left to its partner first, and started if that does not help. What a recycled child has not
+answered is kept for its next incarnation, unless a repair before has not helped: then it may be what makes ill.
+A repair ends with measured wellness, or after `deadline_s` (default 45 s); the next begins `cooldown_s` (default
+30 s) later.
 After `attempts` (default 3) without having been well for `window_s` (default 60 s) a person is told.
 It must not repair when both are unwell: that is for `staggered_restart`. Invariants: never both of the pair are under
 repair; never more than `attempts` repairs without wellness between them; every repair ends, with exactly one report.
@@ -130,7 +132,7 @@ class MutualRepair(Policy):
         if self._is_asking:
             return []
         self._is_asking, self._well_since[child] = True, None
-        return [self._report("mutual_repair.returned", child), Request(Op(OpKind.RECYCLE, child), view.gen)]
+        return [self._report("mutual_repair.returned", child), Request(Op(OpKind.RECYCLE, child, keep=True), view.gen)]
 
     # ---- the repair in progress ------------------------------------------------------------------------
 
@@ -198,11 +200,11 @@ class MutualRepair(Policy):
 
     def _helper(self, child: str) -> str | None:
         """Who repairs: the other one if it runs; the supervisor alone if an operator has stopped it or it is not there;
-        nobody yet if it is just being started or stopped."""
+        nobody yet if it is just being started or stopped, or has ended a moment ago."""
         other = self._view.child(self._other(child))
         if other is None or other.stopped_by == OPERATOR:
             return self._view.spec.name
-        return other.id if other.state is SlotState.RUNNING else None
+        return other.id if other.state is SlotState.RUNNING and not other.is_dead else None
 
     def _request(self, view: ChildView, by: str, illness: Illness, now: float) -> list[Action]:
         child = view.id
@@ -220,7 +222,8 @@ class MutualRepair(Policy):
         self._is_asking = True
         if illness.mode:
             self._safe.add(child)
-        return [report, Request(Op(kind, child, mode=illness.mode), view.gen)]
+        keep = kind is OpKind.RECYCLE and self._made[child] == 1
+        return [report, Request(Op(kind, child, mode=illness.mode, keep=keep), view.gen)]
 
     def _may_start(self, view: ChildView, by: str) -> bool:
         """A child that awaits repair is left to its partner the first time: a mere start might undo what it does, or

@@ -21,6 +21,7 @@ from supervisors.spec import ChildType, Restart, Strategy
 
 SAFE = "safe"
 TRIES = 3
+_UNDECIDED = (SlotState.STARTING, SlotState.STOPPING)
 _UP = ("ok", "running", "restarting", "ignored")
 """Answers to a start after which nothing is left to do for the child."""
 
@@ -92,6 +93,8 @@ class Stagger:
             view = self._view.child(self._todo[0])
             if view is not None and is_ours(view) and view.state in DOWN:
                 return self._start(view)
+            if view is not None and is_ours(view) and view.state in _UNDECIDED:
+                return []  # somebody else starts it, which may fail
             child = self._todo.popleft()
             if view is not None and is_ours(view):  # somebody else has started it
                 self.started.append(child)

@@ -43,6 +43,7 @@ CONFIRM_S = 0.15
 PATIENCE_S = 10.0
 ASSIGNED = "deadlock.assigned"
 _PARAMS = ("group", "after_s", "stagger_s", "safe", "calm_s", "attempts", "cooldown_s", "criteria")
+_STOPPED = (SlotState.STOPPED, SlotState.AWAITING_REPAIR)
 _ILL_AT = HELD | {SlotState.RUNNING, SlotState.RESTARTING}
 
 
@@ -120,6 +121,11 @@ class StaggeredRestart(Policy):
         actions += self._calm_down(event, now)
         return actions + self._deliver() + self._alarm.set(now, *self._moments(now))
 
+    def leave(self, now: float) -> Sequence[Deliver]:
+        """Who runs gets what was kept of it now; a successor starts the others."""
+        self._due |= set(self._stagger.started) if self._stagger is not None else set()
+        return self._deliver()
+
     def _moments(self, now: float) -> list[float | None]:
         """When something may be due though nothing happens."""
         due = self._graph.next_due_s(now, self._after_s)
@@ -148,7 +154,7 @@ class StaggeredRestart(Policy):
     def _look(self, now: float) -> list[Action]:
         """A reload has replaced the policy that had stopped some: they are started."""
         self._has_looked = True
-        left = [v.id for v in self._view.view() if v.state is SlotState.STOPPED and v.stopped_by == self.name]
+        left = [v.id for v in self._view.view() if v.state in _STOPPED and v.stopped_by == self.name]
         if not left:
             return []
         self._is_told = True
@@ -286,13 +292,13 @@ class StaggeredRestart(Policy):
         actions = [*stagger.give_up(), *stagger.go_on(now)]
         if stagger.up_at is not None and not self._is_told:
             self._is_told = True
-            self._reduced |= stagger.reduced
             self._trouble_at = now
             actions.append(self._outcome(stagger, now))
         self._due |= stagger.due
         stagger.due.clear()
         if stagger.is_over:
             self._stagger = None
+            self._reduced |= stagger.reduced
             self._trouble_at, self._rest_until = now, now + self._cooldown_s
         return actions
 
@@ -324,7 +330,6 @@ class StaggeredRestart(Policy):
         match event:
             case Answered(Request(Op(OpKind.RECYCLE, child))) if child == self._returning:
                 self._returning = None
-                self._due.add(str(child))
                 self._rest_until = now + self._stagger_s
         is_calm = self._trouble_at is not None and now >= self._trouble_at + self._calm_s
         if not is_calm or self._stagger is not None or self._returning is not None or now < self._rest_until:
@@ -339,9 +344,9 @@ class StaggeredRestart(Policy):
         self._trouble_at, self._made, self._is_given_up = None, 0, False
         return []
 
-    def _deliver(self) -> list[Action]:
+    def _deliver(self) -> list[Deliver]:
         views = [view for child in sorted(self._due) if (view := self._view.child(child)) is not None]
-        ready = [view for view in views if view.state is SlotState.RUNNING]
+        ready = [view for view in views if view.state is SlotState.RUNNING and not view.is_dead]
         self._due = {view.id for view in views} - {view.id for view in ready}
         return [Deliver(view.id, view.gen, self._waiting) for view in ready]
 

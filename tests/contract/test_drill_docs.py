@@ -13,9 +13,11 @@ from chaoslib.experiment import ensure_experiment_is_valid
 from chaos.card import Cure
 from chaos.drill.messages import GATES, Phase, Status
 from chaos.loader import read_card
+from chaos.loader.event_types import EVENT_TYPES
 from chaos.loader.functions import known_functions
 from chaos.loader.keys import SECTIONS, ActivityType, ToleranceType
 from supervisors.durations import parse_duration
+from tests.contract.pages import page
 from tests.contract.sources import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "drill-file.md").read_text(encoding="utf-8")
@@ -24,6 +26,11 @@ TABLES = [
     re.findall(r"^\| `([\w-]+)` \|(.*)$", table, re.MULTILINE)
     for table in re.findall(r"^\| key \|.*?\n\n", PAGE, re.MULTILINE | re.DOTALL)
 ]
+
+
+def test_cards_know_every_type_of_event() -> None:
+    documented = re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \|", page("docs/events.md").text, re.MULTILINE)
+    assert sorted(EVENT_TYPES) == sorted(documented), "a new type belongs into chaos/loader/event_types.py, too"
 
 
 @pytest.mark.parametrize("name", SECTIONS)

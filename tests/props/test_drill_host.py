@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from grace_actors.drills.host import cards
+from tests.harness.examples import examples
 from tests.unit.drills_host.rig import GOOD, Rig, card
 
 LONG_S = 600.0
@@ -91,5 +92,5 @@ class DrillHost(RuleBasedStateMachine):
 
 
 ENDS = ("drill.passed", "drill.deviated", "drill.aborted", "drill.interrupted", "drill.failed")
-DrillHost.TestCase.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+DrillHost.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=20, deadline=None)
 test_drills_never_overlap_end_and_leave_nothing = DrillHost.TestCase

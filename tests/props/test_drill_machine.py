@@ -19,6 +19,7 @@ from chaos.drill.core import Drill
 from chaos.drill.journal import journal
 from chaos.drill.messages import Phase, Status
 from playbooks.spec import Tolerance
+from tests.harness.examples import examples
 
 KERNELS = ("librarian", "message_bus")
 SECONDS = st.sampled_from([0.0, 0.5, 2.0])
@@ -289,5 +290,5 @@ class DrillLife(RuleBasedStateMachine):
         assert len(self.verdicts) == 1
 
 
-DrillLife.TestCase.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
+DrillLife.TestCase.settings = settings(max_examples=examples(300), stateful_step_count=50, deadline=None)
 TestDrillLife = DrillLife.TestCase

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from grace_actors.status.eventlog import EventLog, Limits
 from grace_actors.status.records import decode_segment, encode
+from tests.harness.examples import examples
 
 AT = "2023-11-14T22:13:20.000Z"
 texts = st.text(max_size=20)
@@ -38,7 +39,7 @@ def test_any_bytes_can_be_opened_as_a_segment(content: bytes) -> None:
     assert segment.torn_bytes == len(content) - (content.rfind(b"\n") + 1)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(cut=st.integers(0, 2_000), extra=st.binary(max_size=20).filter(lambda b: b"\n" not in b))
 def test_a_write_cut_anywhere_costs_only_what_was_not_whole(cut: int, extra: bytes) -> None:
     with tempfile.TemporaryDirectory() as home:
@@ -55,7 +56,7 @@ def test_a_write_cut_anywhere_costs_only_what_was_not_whole(cut: int, extra: byt
         log.close()
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(data=st.data())
 def test_a_flipped_byte_loses_at_most_the_two_lines_it_touches(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as home:
@@ -75,7 +76,7 @@ def test_a_flipped_byte_loses_at_most_the_two_lines_it_touches(data: st.DataObje
             expected = record.seq + 1
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     batches=st.lists(st.lists(st.integers(1, 30), max_size=8), max_size=12),
     reopen_after=st.sets(st.integers(0, 12)),

@@ -13,6 +13,7 @@ from playbooks.incidents import Candidate, Case, CaseState, How, Knowledge, Phas
 from playbooks.incidents import messages as m
 from playbooks.incidents.messages import Clock
 from playbooks.incidents.state import record_of
+from tests.harness.examples import examples
 
 NAMES = ("one", "two", "three")
 CANDIDATES = st.builds(
@@ -239,4 +240,4 @@ class Incident(RuleBasedStateMachine):
 
 
 TestIncident = Incident.TestCase
-TestIncident.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestIncident.settings = settings(max_examples=examples(100), stateful_step_count=40, deadline=None)

@@ -14,6 +14,7 @@ from supervisors.messages import Observed, Report
 from supervisors.policies.hours import parse_hours
 from supervisors.policies.micro_chaos import MicroChaos
 from supervisors.policy import Unwake, Wake, Woken
+from tests.harness.examples import examples
 
 HOUR_S = 3600.0
 MONDAY_S = 4 * 86_400.0
@@ -176,5 +177,5 @@ class Schedule(RuleBasedStateMachine):
             assert self.now - began <= longest + self.params["failures_within_s"] + 15.0
 
 
-Schedule.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Schedule.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=40, deadline=None)
 TestSchedule = Schedule.TestCase

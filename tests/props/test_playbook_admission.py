@@ -12,6 +12,7 @@ from playbooks.conditions import Expression
 from playbooks.messages import CancelTimer, SetTimer, TimerFired
 from playbooks.policy import Admission, Admit, Delay, Rearmed, Refuse, Requested, RunEnded
 from playbooks.spec import Concurrency, OnLimit, Playbook, Policy, Step
+from tests.harness.examples import examples
 
 
 @st.composite
@@ -128,4 +129,4 @@ class AdmissionMachine(RuleBasedStateMachine):
 
 
 TestAdmission = AdmissionMachine.TestCase
-TestAdmission.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAdmission.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)

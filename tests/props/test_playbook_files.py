@@ -14,6 +14,7 @@ from playbooks.file.schema import schema
 from playbooks.loader import PlaybookFileError, read_playbook
 from playbooks.templates import compile_template, fill
 from supervisors.yaml_source import parse_yaml
+from tests.harness.examples import examples
 from tests.unit.playbooks.driver import ACTIONS, FILE, HEAD
 from tests.unit.playbooks.json_schema import problems
 from tests.unit.playbooks.test_loader import FULL, VERIFY
@@ -73,7 +74,7 @@ def damaged(draw):
     return "\n".join(lines) + "\n"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(damaged())
 @example("\n".join(LINES))
 def test_a_damaged_file_is_a_playbook_or_a_list_of_faults_and_the_schema_accepts_every_playbook(text):
@@ -98,7 +99,7 @@ def test_any_text_is_read_without_another_exception(text):
         assert error.faults
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(st.lists(st.sampled_from(TOKENS), max_size=12).map(" ".join) | st.text(max_size=40))
 @example("1000000000000000001")
 def test_an_expression_gives_plain_data_or_says_why_not(text):
@@ -118,7 +119,7 @@ def test_an_expression_gives_plain_data_or_says_why_not(text):
         assert abs(value) <= MAX_NUMBER
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.sampled_from(["{{", "}}", " issue.ok ", "snap.ok", " text ", "{", "}"]), max_size=6).map("".join))
 def test_a_template_gives_a_value_or_says_why_not(text):
     try:

@@ -31,6 +31,7 @@ from playbooks.spec import (
     Tolerance,
 )
 from supervisors.yaml_source import Place
+from tests.harness.examples import examples
 
 ACTIONS = {
     spec.name: spec
@@ -312,4 +313,4 @@ class PlaybookRun(RuleBasedStateMachine):
 
 
 TestPlaybookRun = PlaybookRun.TestCase
-TestPlaybookRun.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestPlaybookRun.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)

@@ -13,6 +13,7 @@ from supervisors import messages as m
 from supervisors.loader import BUILT_IN, load_tree
 from supervisors.messages import ExitKind, OpKind
 from supervisors.slots import HELD, OPERATOR, SlotState
+from tests.harness.examples import examples
 from tests.unit.supervisors.driver import Driver
 
 PAIR = ("self_healing", "coding_agent")
@@ -21,7 +22,9 @@ SOME = st.sampled_from(PAIR)
 assert isinstance(BRANCH, SupervisorSpec)
 CHILDREN = tuple(replace(child, heartbeat=None) for child in BRANCH.children)
 """Without pings: hangs are told, and minutes pass quickly."""
-HAND_OPS = [OpKind.TERMINATE_CHILD, OpKind.RESTART_CHILD, OpKind.RECYCLE, OpKind.RESET, OpKind.HOLD]
+HANDS_BACK = (OpKind.RESTART_CHILD, OpKind.RECYCLE, OpKind.RESET, OpKind.HOLD)
+"""What an operator asks for to have a stopped child run again, at once or when it is repaired."""
+HAND_OPS = [OpKind.TERMINATE_CHILD, *HANDS_BACK]
 ROUNDS = 22
 """Measurements in a row; the tree file's criteria want twenty."""
 
@@ -32,6 +35,8 @@ class Repairers(RuleBasedStateMachine):
         self.d = Driver(CHILDREN, intensity=BRANCH.intensity, period_s=BRANCH.period_s, policies=BRANCH.policies)
         self.seen = len(self.d.commands)
         self.stopped: set[str] = set()
+        self.handed_back: dict[int, str] = {}
+        """By the number of the call, which may have to wait."""
 
     @property
     def is_over(self) -> bool:
@@ -81,9 +86,9 @@ class Repairers(RuleBasedStateMachine):
     def operates(self, id: str, kind: OpKind) -> None:
         if self.is_over:
             return
-        if kind is OpKind.RESTART_CHILD:
-            self.stopped.discard(id)
-        self.d.post(kind, id)
+        number = self.d.post(kind, id)
+        if kind in HANDS_BACK:
+            self.handed_back[number] = id
 
     @rule(seconds=st.sampled_from([0.5, 3.0, 12.0, 50.0]))
     def time_passes(self, seconds: float) -> None:
@@ -96,8 +101,9 @@ class Repairers(RuleBasedStateMachine):
     def nobody_but_an_operator_starts_what_an_operator_stopped(self) -> None:
         commands, self.seen = self.d.commands[self.seen :], len(self.d.commands)
         started = {command.child for command in commands if isinstance(command, m.StartChild)}
-        assert not started & self.stopped
+        assert not started & (self.stopped - set(self.handed_back.values()))
         self.stopped = {view.id for view in self.d.core.view() if view.stopped_by == OPERATOR}
+        self.handed_back = {number: id for number, id in self.handed_back.items() if number not in self.d.replies}
 
     def teardown(self) -> None:
         """Left alone and able to start, each runs, or is held for a person, or was stopped by hand."""
@@ -118,5 +124,5 @@ class Repairers(RuleBasedStateMachine):
 
 TestRepairers = Repairers.TestCase
 TestRepairers.settings = settings(
-    max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(30), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -10,6 +10,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from playbooks.recognition import Failure, FailureKind, masked, outline, parse, parse_rules, signature_of
+from tests.harness.examples import examples
 
 WORDS = st.sampled_from(["cart", "stock", "order", "page", "price", "total", "find", "store"])
 LIBRARIES = ("/usr/lib/python3.11", "/opt/venv/lib/python3.12/site-packages", "/home/ada/.venv/lib64/python3.11")
@@ -71,7 +72,7 @@ def crash(text: str, kernel: str = "shop") -> Failure:
 
 
 @given(st.data(), faults())
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_line_numbers_values_hosts_paths_and_dates_change_no_hash(
     data: st.DataObject, fault: dict[str, object]
 ) -> None:
@@ -136,7 +137,7 @@ TEXTS = st.lists(PIECES | st.text(max_size=30), max_size=40).map("".join)
 
 
 @given(TEXTS, st.sampled_from(list(FailureKind)), st.text(max_size=40), st.text(max_size=10), st.text(max_size=10))
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @example("\ud800 Traceback (most recent call last):\n\ud800: \ud800", FailureKind.CRASH, "\ud800", "\ud800", "\ud800")
 def test_no_text_raises_and_the_same_text_gives_the_same(
     text: str, kind: FailureKind, reason: str, kernel: str, check: str

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from supervisors import Backoff, Budget, OnExhausted, PolicySpec, Startup, Strategy
 from supervisors.messages import ExitKind
+from tests.harness.examples import examples
 from tests.unit.supervisors.driver import Driver, child
 
 STATIC = [Strategy.ONE_FOR_ONE, Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE]
@@ -14,7 +15,7 @@ DEADLINE_S = 10_000.0
 STEPS = st.lists(st.one_of(st.sampled_from("abc"), st.sampled_from([0.5, 3.0, 20.0])), max_size=60)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     strategy=st.sampled_from(STATIC),
     startup=st.sampled_from(Startup),

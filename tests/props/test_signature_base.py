@@ -16,6 +16,7 @@ from grace_actors.errors import Refused
 from grace_actors.stores.confidence import SUCCESSES_FOR_AUTO, THRESHOLD, Standing, after, folded, knows_more, united
 from grace_actors.stores.signature import SignatureStore
 from grace_actors.stores.signature_entries import parse_entries
+from tests.harness.examples import examples
 from tests.harness.kernels import Bench
 
 NAME = "signature"
@@ -142,7 +143,7 @@ class Base(RuleBasedStateMachine):
 
 
 TestBase = Base.TestCase
-TestBase.settings = settings(max_examples=15, stateful_step_count=10, deadline=None)
+TestBase.settings = settings(max_examples=examples(15), stateful_step_count=10, deadline=None)
 
 
 @given(standings, standings)

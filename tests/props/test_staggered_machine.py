@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -10,6 +13,7 @@ from supervisors import Strategy
 from supervisors import messages as m
 from supervisors.messages import OpKind
 from supervisors.slots import HELD, OPERATOR, SlotState
+from tests.harness.examples import examples
 from tests.unit.supervisors.test_staggered_restart import BROKEN, FOUND, UNRESOLVED, Room
 
 IDS = "abcd"
@@ -30,8 +34,10 @@ class Deadlocks(RuleBasedStateMachine):
         params |= {"group": group} if group else {}
         self.attempts, self.group = attempts, group or list(IDS)
         self.d = Room(IDS, strategy, **params)
-        self.told = 0
+        self.told = len(self.d.commands)
         self.is_restarting = False
+        self.policies = self.d.spec.policies
+        self.reloads: dict[int, Any] = {}
         self.stopped: set[str] = set()
         self.seen = len(self.d.commands)
 
@@ -89,11 +95,15 @@ class Deadlocks(RuleBasedStateMachine):
             self.stopped.discard(id)
             self.d.post(OpKind.RESTART_CHILD, id)
 
-    @rule()
-    def reload(self):
-        if not self.d.core.is_busy:
-            self.is_restarting = False
-            self.d.call(OpKind.RELOAD, spec=self.d.spec)
+    @rule(cooldown_s=st.none() | st.sampled_from([5.0, 6.0, 7.0]))
+    def reload(self, cooldown_s):
+        """With other parameters, or without the policy; it may have to wait until a start or a stop is over."""
+        policies = self.d.spec.policies
+        if cooldown_s is None:
+            policies = ()
+        elif policies:
+            policies = (replace(policies[0], params={**policies[0].params, "cooldown_s": cooldown_s}),)
+        self.reloads[self.d.post(OpKind.RELOAD, spec=replace(self.d.spec, policies=policies))] = policies
 
     @rule(seconds=st.sampled_from([0.2, 1.0, 6.0, 30.0]))
     def time_passes(self, seconds):
@@ -103,15 +113,19 @@ class Deadlocks(RuleBasedStateMachine):
 
     @invariant()
     def one_restart_at_a_time_and_never_too_many(self):
-        reports, self.told = self.d.reports[self.told :], len(self.d.reports)
-        for report in reports:
-            if report.type == FOUND:
-                assert not self.is_restarting, "one at a time"
-                assert 1 <= report.data["attempt"] <= self.attempts
-                assert set(report.data["order"]) <= set(self.group)
-                self.is_restarting = True
-            elif report.type in (BROKEN, UNRESOLVED):
-                self.is_restarting = False
+        commands, self.told = self.d.commands[self.told :], len(self.d.commands)
+        for command in commands:
+            match command:
+                case m.Report(type=type, data=data) if type == FOUND:
+                    assert not self.is_restarting, "one at a time"
+                    assert 1 <= data["attempt"] <= self.attempts
+                    assert set(data["order"]) <= set(self.group)
+                    self.is_restarting = True
+                case m.Report(type=type) if type in (BROKEN, UNRESOLVED):
+                    self.is_restarting = False
+                case m.Reply(id=number) if self.reloads.get(number, self.policies) != self.policies:
+                    self.policies = self.reloads[number]
+                    self.is_restarting = False  # its successor starts whom it has stopped
 
     @invariant()
     def policy_starts_nobody_whom_an_operator_stopped(self):
@@ -140,5 +154,5 @@ class Deadlocks(RuleBasedStateMachine):
 
 TestDeadlocks = Deadlocks.TestCase
 TestDeadlocks.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(60), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from grace_actors.kernels import storm
 from grace_actors.kernels.storm import Storm, Verdict
+from tests.harness.examples import examples
 
 gaps = st.floats(0, 30)
 findings = st.lists(st.tuples(gaps, st.integers(0, 60), st.integers(1, 4)), max_size=200)
@@ -36,7 +37,7 @@ def test_a_finding_is_repeated_soon_only_when_it_got_worse(findings: list[tuple[
             told[key] = (now, weight)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(burst=st.integers(1, 2_000), types=st.integers(1, 30))
 def test_a_flood_opens_the_circuit_and_it_closes_again(burst: int, types: int) -> None:
     guard = Storm()

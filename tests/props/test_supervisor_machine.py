@@ -16,6 +16,7 @@ from supervisors import Restart, SlotState, Startup, Strategy, Supervisor
 from supervisors import messages as m
 from supervisors.messages import Exit, ExitKind, OpKind, StopHow
 from supervisors.slots import HELD
+from tests.harness.examples import examples
 from tests.props.supervisor_specs import IDS, child_specs, ends_the_start, is_covered, supervisor_specs
 
 REASONS = [
@@ -400,5 +401,5 @@ class SupervisorMachine(RuleBasedStateMachine):
 
 TestSupervisorMachine = SupervisorMachine.TestCase
 TestSupervisorMachine.settings = settings(
-    max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(100), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )

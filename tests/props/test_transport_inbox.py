@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from grace_actors.transport.inbox import PATIENCE_S, Inbox, Source
+from tests.harness.examples import examples
 
 SENDERS = 3
 
@@ -84,4 +85,4 @@ class InboxMachine(RuleBasedStateMachine):
 
 
 TestInboxMachine = InboxMachine.TestCase
-TestInboxMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestInboxMachine.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)

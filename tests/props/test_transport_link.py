@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from grace_actors.transport.frames import encode
 from grace_actors.transport.link import Link
+from tests.harness.examples import examples
 
 
 class Wire:
@@ -150,4 +151,4 @@ class LinkMachine(RuleBasedStateMachine):
 
 
 TestLinkMachine = LinkMachine.TestCase
-TestLinkMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestLinkMachine.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from grace_actors.transport import frames
 from grace_actors.transport.frames import FrameReader, FrameTooLarge, Lane, NotOurs
+from tests.harness.examples import examples
 
 TOKEN = bytes(frames.TOKEN_BYTES)
 
@@ -28,7 +29,7 @@ def test_frames_come_out_as_they_went_in_however_the_stream_is_cut(bodies: list[
 
 
 @given(st.lists(st.binary(max_size=3000), max_size=20))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_any_noise_gives_whole_frames_or_an_error_and_holds_no_more_than_was_received(noise: list[bytes]) -> None:
     reader, received, given_out = FrameReader(), 0, 0
     for piece in noise:
@@ -41,7 +42,7 @@ def test_any_noise_gives_whole_frames_or_an_error_and_holds_no_more_than_was_rec
 
 
 @given(st.integers(0, frames.MAX_FRAME_BYTES), st.binary(max_size=100))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_an_announced_length_allocates_nothing(length: int, begun: bytes) -> None:
     reader = FrameReader()
     reader.expect_no_greeting()
@@ -54,7 +55,7 @@ def test_an_announced_length_allocates_nothing(length: int, begun: bytes) -> Non
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_any_bytes_are_a_greeting_of_ours_or_refused(body: bytes) -> None:
     try:
         lane, path = frames.read_greeting(body, TOKEN)

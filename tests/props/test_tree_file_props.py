@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from supervisors.loader import BUILT_IN, Tree, TreeFileError, load_tree
 from supervisors.tree_file.keys import SECTIONS
 from supervisors.yaml_source import plain_scalar
+from tests.harness.examples import examples
 
 BUILT_IN_LINES = BUILT_IN.read_bytes().splitlines(keepends=True)
 NASTY = [b"\t", b"\x00", b"\xff", b"\xc3", b"\xef\xbb\xbf", b"\xe2\x80\xa8", b"\r", b"\xf0\x9f\x98\x80", b"? ", b"- "]
@@ -81,26 +82,26 @@ values = st.recursive(
 
 
 @given(mutations())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_damaged_tree_loads_or_is_refused(raw: bytes) -> None:
     check(raw)
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_any_bytes_load_or_are_refused(raw: bytes) -> None:
     check(raw)
 
 
 @given(st.dictionaries(st.sampled_from(WORDS), values, max_size=6), st.lists(values, max_size=3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_any_value_under_any_key_loads_or_is_refused(root: dict[str, object], children: list[object]) -> None:
     document = {**root, "schema": "grace.tree/1", "name": "shop", "children": children}
     check(yaml.safe_dump(document, allow_unicode=True).encode("utf-8", "replace"))
 
 
 @given(st.sampled_from(WORDS), values)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_any_value_of_any_key_of_a_child_loads_or_is_refused(key: str, value: object) -> None:
     for start in ({"kernel": "m:A"}, {"command": ["ls"]}, {"supervisor": "back", "children": []}):
         child = {"id": "web", **start, key: value}

@@ -16,6 +16,7 @@ from grace_actors.kernels import approvals
 from grace_actors.kernels.approvals import Approval, ApprovalState, Response
 from grace_actors.kernels.coding_agent import CodingAgent
 from grace_actors.kernels.work_orders import ACTIVE, MAX_PARALLEL
+from tests.harness.examples import examples
 from tests.harness.kernels import Bench
 
 FINAL = ("completed", "failed")
@@ -110,7 +111,7 @@ class Orders(RuleBasedStateMachine):
             assert "coding_agent.work_order_created" in created
 
 
-Orders.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+Orders.TestCase.settings = settings(max_examples=examples(25), stateful_step_count=20, deadline=None)
 TestOrders = Orders.TestCase
 
 DUE = 100.0

@@ -82,7 +82,7 @@ BURN = """
 
 def card(id: str, **more: Any) -> str:
     """A card that passes by itself; it lasts as long as its pause."""
-    usual = {"trigger": "{type: alert.raised}", "playbook": "none", "within": "20s"}
+    usual = {"trigger": '{type: alert.raised, subject: "*"}', "playbook": "none", "within": "20s"}
     usual |= {"micro": "false", "kernel": "librarian", "pause": "0.0", "more": ""}
     return CARD.format(id=id, **usual | more)
 

@@ -18,7 +18,7 @@ from grace_actors.actions.watching import wait_for_event
 from grace_actors.drills.faults import Faults
 from grace_actors.drills.host.stage import start_dummy, stop_dummy
 from grace_actors.drills.taking_back import Injection
-from grace_actors.errors import GraceError, Refused
+from grace_actors.errors import GraceError, NotFound, Refused
 from grace_actors.kernel import Context, Data
 from playbooks.spec import ActionKind
 from playbooks.tolerance import value_of
@@ -31,16 +31,23 @@ MAX_TIMES, MAX_EVERY_S = 10_000, 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What an activity came to; `record` is that of the fault, `value` what a probe read."""
+    """What an activity came to; `record` is that of the fault, `value` what a probe read, `code` that of the error."""
 
     ok: bool
     message: str = ""
     value: Any = None
     record: str = ""
+    code: str = ""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether nothing was done because what was asked for is not possible."""
+        return not self.ok and self.code in REFUSED
 
 
 Done = Callable[[Outcome], None]
 LEFT = "left: the drill is over"
+REFUSED = (Refused.code, NotFound.code)
 
 
 @acts(
@@ -108,7 +115,8 @@ class Activities:
                 action = left_when_over(action, goes_on)
             action.perform(self._ctx, params, False, lambda result: done(_outcome(result)))
         except GraceError as error:
-            refused = Outcome(ok=False, message=f"{error.message}; {error.hint}" if error.hint else error.message)
+            message = f"{error.message}; {error.hint}" if error.hint else error.message
+            refused = Outcome(ok=False, message=message, code=error.code)
             self._ctx.after(0.0, lambda: done(refused))
 
     def single(self, kind: str, func: str, args: Data, done: Done) -> None:
@@ -181,4 +189,4 @@ def _action(name: str) -> Action:
 
 
 def _outcome(result: Result) -> Outcome:
-    return Outcome(ok=result.ok, message=result.message, value=value_of(result.data))
+    return Outcome(ok=result.ok, message=result.message, value=value_of(result.data), code=result.code)

@@ -65,7 +65,7 @@ def row(card: Card, runs: Sequence[Data], *, due: bool) -> Data:
         "last_run": last["started_at"] if last else None,
         "passed": judged[0]["passed"] if judged else None,
         "runs": len(runs),
-        "failures": sum(run["passed"] is False for run in runs),
+        "deviations": sum(run["passed"] is False for run in runs),
         **{key: judged[0][key] if judged else None for key in ("detect_s", "heal_s")},
         "due": due,
     }

@@ -141,7 +141,8 @@ class Hosted:
             self._faults.undo(found.record, lambda undone: None)  # one that fails says so itself
             return
         seconds, record = self._ctx.wall() - began, found.record or None
-        self._feed(m.ActionDone(command.key, found.ok, record, seq, found.message, seconds, found.value))
+        value, refused = found.value, found.is_refused
+        self._feed(m.ActionDone(command.key, found.ok, record, seq, found.message, seconds, value, refused))
 
     def _undone(self, key: str, undone: list[Undone]) -> None:
         problems = tuple(f"{each.record}: {each.message}" for each in undone if not each.ok)

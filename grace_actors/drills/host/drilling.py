@@ -76,7 +76,8 @@ class Drilling:
         running = self._running
         if running is None:
             return ""
-        return f"{running.title} runs since {self._ctx.wall() - running.started_at:.0f} s, started by {running.by}"
+        for_s = self._ctx.wall() - running.started_at
+        return f"{running.title} has been running for {for_s:.0f} s, started by {running.by}"
 
     def shown(self, id: str) -> Data:
         """A run as it stands, or as it ended; the newest for an empty id. Raises NotFound."""

@@ -66,7 +66,7 @@ class KongRun:
         self._timeline: list[Data] = []
         self._timers: list[Timer] = []
         self._blasts = Blasts(ctx, run, faults, self._mark)
-        self._load = Load(ctx, load)
+        self._load = Load(ctx, load, run)
         self._failing: set[str] = set()
         self._held: frozenset[str] = frozenset()
         """Whom somebody had paused before."""
@@ -104,12 +104,12 @@ class KongRun:
     def journal(self) -> Data:
         """All of it, for the file."""
         more = {"seconds": self._seconds, "seed": self._seed, "load": self._rate, "facts": dict(self._facts)}
-        return {**self.shown(), **more, "timeline": list(self._timeline)}
+        return {**self.shown(), **more, "timeline": self._in_order()}
 
     def verdict(self) -> Data:
         """What is kept in the row."""
         keys = ("gates", "said", "detect_s", "heal_s", "passed", "reason", "status")
-        return {**{key: self.shown()[key] for key in keys}, "timeline": list(self._timeline)}
+        return {**{key: self.shown()[key] for key in keys}, "timeline": self._in_order()}
 
     # ---- the course -------------------------------------------------------------------------------------
 
@@ -223,6 +223,8 @@ class KongRun:
 
     def _calm(self) -> None:
         """No more blasts: take back what lasts, stop the load, wait until all is whole."""
+        if self.phase != "blasting":
+            return
         self.phase = "healing"
         self._blasts.stop()
         self._faults.undo_all(self.run, self._undone)
@@ -230,7 +232,9 @@ class KongRun:
     def _undone(self, undone: list[Undone]) -> None:
         if self.phase != "healing":
             return
-        self._mark("undone", "host", f"{len(undone)} faults taken back")
+        kept = sum(not each.ok for each in undone)
+        taken = f"{len(undone) - kept} faults taken back" if undone else "nothing was left to take back"
+        self._mark("undone", "host", f"{taken}, {kept} could not be" if kept else taken)
         if self._rate:
             self._load.rest(self._wait)
         else:
@@ -259,6 +263,8 @@ class KongRun:
 
     def _verify(self, is_whole: bool, until: float) -> None:
         def verified(result: Result) -> None:
+            if self.phase != "verifying":  # it was halted
+                return
             if not result.ok and self._ctx.now() < until:
                 self._later(AGAIN_S, lambda: self._verify(is_whole, until))
                 return
@@ -272,6 +278,8 @@ class KongRun:
 
     def _compared(self, is_whole: bool, found: Data) -> None:
         """The last thing that had to be whole."""
+        if self.phase != "verifying":
+            return
         self._facts |= found
         self._facts["whole_at"] = self._ctx.wall() if is_whole else None
         Sweep(self._ctx).sweep(lambda left: clear_load(self._ctx, lambda problem: self._cleared(left, problem)))
@@ -282,6 +290,8 @@ class KongRun:
         self._later(0.0, self._settle)
 
     def _settle(self) -> None:
+        if self.phase != "verifying":
+            return
         left = self._faults.records(ACTIVE)
         self._facts["records_left"] = [each["id"] for each in left if each["by"] == self.run]
         self._facts |= self._blasts.figures()
@@ -320,10 +330,13 @@ class KongRun:
             self._ctx.emit("drill.deviated", KONG, told)
         self._on_judged(self)
 
-    def _mark(self, what: str, subject: str, text: str, *, at: float | None = None) -> None:
+    def _mark(self, what: str, subject: str, text: str, at: float | None = None) -> None:
         """At a time, such as that of an event which came later, or now."""
         at_s = round((self._ctx.wall() if at is None else at) - self.started_at, 3)
         self._timeline.append({"at_s": at_s, "what": what, "subject": subject, "text": text[:200]})
+
+    def _in_order(self) -> list[Data]:
+        return sorted(self._timeline, key=lambda mark: float(mark["at_s"]))
 
     def _later(self, delay_s: float, call: Callable[[], Any]) -> None:
         self._timers.append(self._ctx.after(delay_s, call))

@@ -21,7 +21,7 @@ AGAIN_S, AGAIN_FOR_S = 0.5, 10.0
 """Whoever is needed for a blast may have been struck by another one a moment ago."""
 ACT_S = 60.0
 LEAST_S = 1.0
-Marked = Callable[[str, str, str], None]
+Marked = Callable[[str, str, str, float], None]
 """(what, subject, text), for the time line."""
 
 
@@ -107,7 +107,7 @@ class Blasts:
             line["state"] = "ok"
             self.made += 1
             self.last_at = max(self.last_at or began, began)
-            self._mark("injected", blast.target, f"{blast.fault}: {blast.why}")
+            self._mark("injected", blast.target, f"{blast.fault}: {blast.why}", began)
         elif self._ctx.now() < min(until, self._ends_at):
             self.again += 1
             self._timers.append(self._ctx.after(AGAIN_S, partial(self._strike, blast, line, until)))

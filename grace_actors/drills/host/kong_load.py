@@ -7,7 +7,7 @@ the disk can be taken away also by a later life of the runner.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from chaos.kong import compare
@@ -28,10 +28,11 @@ STILL = 0.1
 
 
 class Load:
-    """The load of one run, at `rate` messages a second."""
+    """The load of one run, at `rate` messages a second. Its topic is its own: what the bus still keeps of another run
+    is delivered to nobody."""
 
-    def __init__(self, ctx: Context, rate: int) -> None:
-        self._ctx, self._rate = ctx, rate
+    def __init__(self, ctx: Context, rate: int, run: str) -> None:
+        self._ctx, self._rate, self.topic = ctx, rate, f"{TOPIC}.{run}"
         self._began: float | None = None
         self._lasted = 0.0
         self._at, self._count = 0.0, 0
@@ -57,12 +58,12 @@ class Load:
 
         def sunk(result: Result) -> None:
             if result.ok:
-                enter.perform(self._ctx, {"name": SOURCE, "kind": "source"}, False, sourced)
+                enter.perform(self._ctx, {"name": SOURCE, "kind": "source", "topic": self.topic}, False, sourced)
             else:
                 then(result.message)
 
         enter = left_when_over(start_dummy, lambda: not self._is_left)
-        enter.perform(self._ctx, {"name": SINK, "kind": "sink"}, False, sunk)
+        enter.perform(self._ctx, {"name": SINK, "kind": "sink", "topic": self.topic}, False, sunk)
 
     def leave(self) -> None:
         """Put nobody on stage any more: what comes after the sweep of the stage would stay on it."""
@@ -145,14 +146,12 @@ def clear_load(ctx: Context, done: Callable[[str], None]) -> None:
         done("")
         return
     until = ctx.now() + CLEAR_S
-    steps: list[tuple[str, Data]] = [
-        ("unsubscribe", {"topic": TOPIC, "subscriber": SINK}),
-        ("declare", {"topic": TOPIC, "durable": False}),
-    ]
+    steps: list[tuple[str, Data]] = [("topics", {})]
 
     def answered(answer: Answer) -> None:
         if answer.ok:
-            steps.pop(0)
+            if steps.pop(0)[0] == "topics":
+                steps.extend(_withdrawals(answer.value["topics"]))
             step()
         elif ctx.now() < until:
             ctx.after(AGAIN_S, step)
@@ -168,6 +167,14 @@ def clear_load(ctx: Context, done: Callable[[str], None]) -> None:
         done("")
 
     step()
+
+
+def _withdrawals(topics: Iterable[Data]) -> Iterator[tuple[str, Data]]:
+    """What to ask the bus, so that nothing of a load is kept for anybody."""
+    for each in topics:
+        if each["durable"] and f"{each['topic']}.".startswith(f"{TOPIC}."):
+            yield "unsubscribe", {"topic": each["topic"], "subscriber": SINK}
+            yield "declare", {"topic": each["topic"], "durable": False}
 
 
 def _place(home: Path, name: str) -> Path:

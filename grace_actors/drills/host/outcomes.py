@@ -10,11 +10,12 @@ import platform
 
 from chaos.drill.journal import journal
 from chaos.drill.messages import Verdict
+from grace_actors.actions.action import Result
 from grace_actors.drills.host.drill import Hosted
 from grace_actors.drills.host.kong import KongRun
 from grace_actors.drills.host.problems import Problems
 from grace_actors.drills.host.rows import Runs
-from grace_actors.drills.host.surroundings import HEALER
+from grace_actors.drills.host.surroundings import HEALER, children
 from grace_actors.errors import StoreFailed
 from grace_actors.kernel import Answer, Context, Data
 
@@ -35,6 +36,8 @@ class Outcomes:
         self._keep(hosted.run, written | {"activities": hosted.shown()["activities"]}, _plain(verdict, written))
         if verdict.deviated:
             self._inform(f"{hosted.card.id}: {_why(verdict)}", hosted.run)
+        elif verdict.passed:
+            self._problems.say("report", "")
 
     def of_kong(self, kong: KongRun) -> None:
         """Keep and tell what came of Kong."""
@@ -73,7 +76,22 @@ class Outcomes:
             if not answer.ok:
                 self._ctx.after(AGAIN_S, lambda: self._inform(reason, run))
 
-        self._ctx.ask(HEALER, "report", told, answered)
+        def known(found: Result) -> None:
+            if found.ok and HEALER not in found.data["value"]:
+                self._only_kept(run)
+            else:
+                self._ctx.ask(HEALER, "report", told, answered)
+
+        children.perform(self._ctx, {}, False, known)
+
+    def _only_kept(self, run: str) -> None:
+        """Nobody here can open an incident: that is told once, and the journal keeps it."""
+        text = f"no incident was opened, for the tree has no {HEALER}"
+        self._problems.say("report", f"{run} has not passed, and {text}; see: drill report")
+        try:
+            self._runs.add_problem(run, text)
+        except StoreFailed as error:
+            self._problems.say("journal", f"{run}: the journal could not be written: {error.message}")
 
 
 def _plain(verdict: Verdict, written: Data) -> Data:

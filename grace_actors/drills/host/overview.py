@@ -6,10 +6,15 @@ comes from its rows, so a card that was never run says so.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chaos.coverage import coverage
 from chaos.weights import is_due
+from grace_actors.actions.action import Result
 from grace_actors.drills.host.cards import Cards, history, past, row
 from grace_actors.drills.host.rows import KONG, Runs
+from grace_actors.drills.host.stage import noted
+from grace_actors.drills.host.surroundings import children
 from grace_actors.kernel import Context, Data
 
 
@@ -33,16 +38,24 @@ class Overview:
         card = self._cards.get(id)
         return {**self._row(card.id), "card": dict(card.experiment), "history": history(self._runs.of(card.id, 50))}
 
-    def coverage(self) -> Data:
-        """What was drilled and what was not."""
-        return coverage(self._cards.cards.values(), past(self._runs.of()), self._ctx.wall())
+    def coverage(self, done: Callable[[Data], None]) -> None:
+        """What was drilled and what was not, of everything in the tree; without that if status does not show it."""
 
-    def report(self, limit: int) -> Data:
+        def known(found: Result) -> None:
+            tree = None if not found.ok else [name for name in found.data["value"] if name not in noted(self._ctx.data)]
+            done(coverage(self._cards.cards.values(), past(self._runs.of()), self._ctx.wall(), tree))
+
+        children.perform(self._ctx, {}, False, known)
+
+    def report(self, limit: int, done: Callable[[Data], None]) -> None:
         """The last runs with their time lines."""
+        self.coverage(lambda found: done(self._report(limit, found)))
+
+    def _report(self, limit: int, covered: Data) -> Data:
         runs = [
             {**run, "run": run["id"], "id": run["card"], "journal": self._runs.journal_path(run["id"])}
             for run in self._runs.of(None, limit)
         ]
         kong = [run for run in runs if run["id"] == KONG]
         drills = [run for run in runs if run["id"] != KONG]
-        return {"made_at": self._ctx.wall(), "runs": drills, "coverage": self.coverage(), "kong": kong}
+        return {"made_at": self._ctx.wall(), "runs": drills, "coverage": covered, "kong": kong}

@@ -144,6 +144,12 @@ class Runs:
         replace(self._file(id), json.dumps(journal, indent=2, default=str).encode() + b"\n")
         return self._file(id)
 
+    def add_problem(self, id: str, text: str) -> None:
+        """One more line among the `problems` of a journal, if there is one."""
+        found = dict(read_json_object(self._file(id)))
+        if found:
+            self.write_journal(id, found | {"problems": [*found.get("problems", ()), text]})
+
     def journal(self, id: str) -> Data:
         """The journal of a run. Raises NotFound."""
         found = read_json_object(self._file(id))

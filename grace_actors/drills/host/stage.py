@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from grace_actors.actions.action import Call, Result, Steps, acts, ask, needed
+from grace_actors.actions.action import Call, Result, Steps, acts, ask, given, needed
 from grace_actors.actions.tree import UP, find, nodes, until
 from grace_actors.drills.dummies.kinds import KINDS
 from grace_actors.errors import Refused, WorldFailed
@@ -25,13 +25,14 @@ RECORD = "stage.json"
 NAME = needed("the name of the demonstration kernel")
 
 
-def spec_of(name: str, kind: str) -> ChildSpec:
-    """The child spec of a demonstration kernel. Raises Refused."""
+def spec_of(name: str, kind: str, topic: str = "") -> ChildSpec:
+    """The child spec of a demonstration kernel; `topic` in place of its own. Raises Refused."""
     if kind not in KINDS:
         raise Refused(f"there is no kind of demonstration kernel {kind!r:.60}", hint=f"known: {', '.join(KINDS)}")
+    config = dict(KINDS[kind].config)
     return ChildSpec(
         id=name,
-        start=KernelStart(path=KINDS[kind].path, config=dict(KINDS[kind].config)),
+        start=KernelStart(path=KINDS[kind].path, config=config | ({"topic": topic} if topic else {})),
         start_timeout_s=READY_S,
         heartbeat=Heartbeat(interval_s=5.0, misses=3),
         backoff=Backoff(min_s=0.01, max_s=1.0, jitter=0.2),
@@ -41,10 +42,15 @@ def spec_of(name: str, kind: str) -> ChildSpec:
     )
 
 
-@acts(name=NAME, kind=needed("what it does"), timeout_s=2 * READY_S)
+@acts(
+    name=NAME,
+    kind=needed("what it does"),
+    topic=given("", "the topic of a source or a sink, if not that of its kind"),
+    timeout_s=2 * READY_S,
+)
 def start_dummy(call: Call) -> Steps:
     """Starts a demonstration kernel beside the runner."""
-    name, spec = call["name"], spec_of(call["name"], call["kind"])
+    name, spec = call["name"], spec_of(call["name"], call["kind"], call["topic"])
     found: list[TreeNode] = yield from nodes(call)
     if any(node.name == name for node in found):
         if name not in noted(call.ctx.data):

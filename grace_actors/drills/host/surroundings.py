@@ -28,6 +28,13 @@ def surroundings(call: Call) -> Steps:
 
 
 @reads()
+def children(call: Call) -> Steps:
+    """Reads the names of the children of the tree, supervisors too, without its root."""
+    tree: list[TreeNode] = yield from nodes(call)
+    return Result(True, data={"value": [node.name for node in tree if node.parent]})
+
+
+@reads()
 def open_incidents(call: Call) -> Steps:
     """Reads the incidents that go on, as id -> kernel."""
     tree: list[TreeNode] = yield from nodes(call)

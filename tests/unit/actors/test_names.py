@@ -134,3 +134,13 @@ def test_events_are_sent_again_until_they_are_acknowledged() -> None:
     names.answered(again.id, Answer(ok=True, value={"acked": 1}))
     names.events.resend()
     assert len(actor.to("status.2")) == 1
+
+
+def test_all_events_of_an_orderly_end_but_the_first_were_never_sent() -> None:
+    actor, names = names_with_registry()
+    names.resolved("status", At("status.1"))
+    for n in range(3):
+        names.events.emit("thing.happened", "me", {"n": n})
+    names.events.flush()
+    last = [ask for ask in actor.to("status.1") if ask.verb == "record_many"][-1]
+    assert [event["data"]["n"] for event in last.args["events"]] == [0, 1, 2]

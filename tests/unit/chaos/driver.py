@@ -52,6 +52,10 @@ def cured_card(**more: Any) -> Card:
     return card(**{"cure": Cure.UNDO, "expect": expects(playbook="restart", work_orders=1), **more})
 
 
+class Refusal(str):
+    """An answer that says why nothing was done."""
+
+
 class Host:
     """Performs a drill: whatever is not arranged goes well, at once, and nothing happens by itself but what `events`
     says comes of an injection."""
@@ -97,8 +101,8 @@ class Host:
 
     # ---- doing --------------------------------------------------------------------------------------------
 
-    def begin(self, **more: Any) -> Host:
-        self.feed(m.Begin(self.seq, **more))
+    def begin(self) -> Host:
+        self.feed(m.Begin(self.seq))
         return self
 
     def feed(self, event: m.Event) -> None:
@@ -133,6 +137,9 @@ class Host:
             return
         seq = self.seq
         record = f"rec_{activity.name}" if activity.kind is Kind.FAULT else None
+        if isinstance(answer, Refusal):
+            self.later(m.ActionDone(key, False, record, seq, answer, refused=True))
+            return
         self.later(m.ActionDone(key, bool(answer), record, seq, "" if answer else "refused"))
         if activity.kind is Kind.FAULT and answer:
             for type, subject, data in self.after_injection:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from chaos.card import TriggerRule
 from chaos.drill import messages as m
+from chaos.drill.admission import objection
 from chaos.drill.messages import Phase, Status
-from tests.unit.chaos.driver import START, Host, card, cured_card, expects, fault, probe, step
+from tests.unit.chaos.driver import START, Host, Refusal, card, cured_card, expects, fault, probe, step
 
 
 def healthy_restart(**more) -> Host:
@@ -49,11 +51,46 @@ def test_a_probe_that_cannot_be_read_fails_the_hypothesis() -> None:
 
 
 def test_an_incident_that_is_open_refuses_the_drill() -> None:
-    host = Host(card()).begin(incidents=(("inc_7", "message_bus"),))
-    verdict = host.to_the_end()
-    assert (verdict.status, verdict.passed) == (Status.ABORTED, None)
-    assert verdict.reason.startswith("the incident inc_7 of message_bus is open")
-    assert host.names() == ["judged"]
+    assert objection(card(), incidents=[("inc_7", "message_bus")]).startswith(
+        "the incident inc_7 of message_bus is open"
+    )
+    assert objection(card()) == ""
+
+
+def test_a_refused_request_of_the_method_counted_as_an_injection() -> None:
+    host = Host(card(method=(step("sell", "ask", arguments={"kernel": "librarian", "verb": "sel"}),)))
+    host.answers["sell"] = Refusal("librarian has no verb 'sel'")
+    verdict = host.begin().to_the_end()
+    assert (verdict.status, verdict.passed) == (Status.FAILED, None)
+    assert verdict.reason == "sell could not be carried out: librarian has no verb 'sel'"
+    assert "injected" not in [mark["what"] for mark in host.drill.as_data()["timeline"]]
+
+
+def test_a_request_that_who_is_broken_does_not_answer_is_only_noted() -> None:
+    host = Host(card(method=(fault(), step("sell", "ask"))))
+    host.answers["sell"] = False
+    host.begin().settle()
+    host.restarts()
+    host.heals()
+    assert host.to_the_end().passed is True
+
+
+def test_an_event_of_somebody_else_met_a_trigger_without_a_subject() -> None:
+    trigger = TriggerRule(type="child.exited", of=("librarian",))
+    host = Host(card(expect=expects(trigger=trigger))).begin().settle()
+    host.happen("child.exited", "sandbox", gen=1)
+    host.settle()
+    assert host.drill.gates()["trigger"] is None
+    assert host.drill.said()["trigger"] == "waits for child.exited of librarian"
+    host.restarts()
+    host.settle()
+    assert host.drill.gates()["trigger"] is True
+
+
+def test_an_event_is_about_a_kernel_also_when_its_data_names_it() -> None:
+    trigger = TriggerRule(type="incident.opened", of=("librarian",))
+    assert trigger.matches("incident.opened", "inc_1", {"kernel": "librarian"})
+    assert not trigger.matches("incident.opened", "inc_1", {"kernel": "sandbox"})
 
 
 def test_an_incident_that_opens_while_the_hypothesis_is_checked_prevents_the_injection() -> None:
@@ -306,7 +343,7 @@ def test_detection_that_comes_too_late_passes_the_trigger_but_not_the_limits() -
     host.heals()
     verdict = host.to_the_end()
     assert verdict.gates == {"trigger": True, "playbook": True, "work_order": True, "slo": False}
-    assert verdict.said["slo"] == "detected after 6.00 s, the limit is 5 s"
+    assert verdict.said["slo"] == "noticed after 6.00 s, the limit is 5 s"
 
 
 def test_the_time_of_the_whole_drill_ends_it() -> None:

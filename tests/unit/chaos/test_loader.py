@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from chaos.card import Cure, Expect, Kind, TriggerRule
 from chaos.loader import BUILT_IN, CardFileError, Known, load_card, load_cards, read_card
+from chaos.loader.event_types import nearest, problem_of
 from chaos.loader.functions import known_functions
 from grace_actors.actions.catalogue import specs
 from playbooks.loader import load_directory
@@ -229,3 +230,17 @@ def test_every_built_in_card_is_an_experiment_of_the_chaos_toolkit(path: Path) -
 
 def test_no_two_built_in_cards_have_one_id() -> None:
     assert [str(fault) for fault in load_cards(BUILT_IN, known=ALL).faults] == []
+
+
+def test_a_misspelt_event_was_waited_for_until_the_time_was_over_and_those_of_users_still_are() -> None:
+    wanted = {"child.exitd": "child.exited", "clild.hung": "child.hung", "incident.*d": None, "till.emptied": None}
+    assert {type: nearest(type) for type in wanted if problem_of(type)} == {
+        "child.exitd": "child.exited",
+        "clild.hung": "child.hung",
+    }
+    assert problem_of("job.sold") and not problem_of("job.sold", own=["job"])
+
+
+def test_a_trigger_without_a_subject_is_about_what_the_card_breaks() -> None:
+    card = read(("subject: librarian, ", ""))
+    assert (card.expect.trigger.subject, card.expect.trigger.of) == ("", ("librarian",))

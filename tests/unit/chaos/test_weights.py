@@ -89,5 +89,13 @@ def test_coverage_tells_what_is_drilled_and_what_is_not() -> None:
             "librarian": {"cards": ["HIGH", "LOW", "MIDDLE"], "last": NOW - 2 * DAY_S, "passed": False},
             "message_bus": {"cards": ["BUS"], "last": None, "passed": None},
         },
-        "failed": [{"id": "MIDDLE", "run": "run_MIDDLE", "at": NOW - 2 * DAY_S, "reason": "why"}],
+        "no_drill": None,
+        "deviated": [{"id": "MIDDLE", "run": "run_MIDDLE", "at": NOW - 2 * DAY_S, "reason": "why"}],
     }
+
+
+def test_what_no_card_breaks_was_missing_from_the_coverage() -> None:
+    found = coverage(DECK, [], NOW, ["librarian", "governance", "core"])
+    assert found["no_drill"] == ["core", "governance"]
+    assert found["kernels"]["governance"] == {"cards": [], "last": None, "passed": None}
+    assert list(found["kernels"]) == ["core", "governance", "librarian"]

@@ -92,7 +92,7 @@ def data(*runs: dict[str, Any], **more: Any) -> dict[str, Any]:
             "librarian": {"cards": ["KH002"], "last": 1_795_000_000.0, "passed": True},
             "governance": {"cards": [], "last": None, "passed": None},
         },
-        "failed": [{"id": "RE003", "run": "drill_0009", "at": 1.0, "reason": "too slow"}],
+        "deviated": [{"id": "RE003", "run": "drill_0009", "at": 1.0, "reason": "too slow"}],
     }
     return {"made_at": 1_795_000_100.0, "runs": list(runs), "coverage": coverage, "kong": []} | more
 
@@ -239,7 +239,7 @@ def test_hostile_text_stays_text_wherever_it_stands() -> None:
         "never": [HOSTILE],
         "by_category": {HOSTILE: {"total": 1, "drilled": 1}},
         "kernels": {HOSTILE: {"cards": [HOSTILE], "last": HOSTILE, "passed": HOSTILE}},
-        "failed": [{"id": HOSTILE, "run": HOSTILE, "at": HOSTILE, "reason": HOSTILE}],
+        "deviated": [{"id": HOSTILE, "run": HOSTILE, "at": HOSTILE, "reason": HOSTILE}],
     }
     page = render(data(evil, coverage=coverage, kong=[evil]))
     page.encode("utf-8")
@@ -303,3 +303,57 @@ def test_a_storm_of_marks_stays_within_a_lane_of_bounded_height() -> None:
 
 def test_the_same_data_gives_the_same_page() -> None:
     assert render(data(run())) == render(data(run()))
+
+
+def test_what_is_about_the_drill_had_a_lane_of_its_own_beside_that_of_the_drill() -> None:
+    timeline = [mark(1.0, "injected", ""), mark(5.0, "recovered", "KH002"), mark(6.0, "undone", "KH002")]
+    tree = Tree(render(data(run(timeline=timeline))))
+    assert len(tree.all("rect", **{"class": "band"})) == 1
+    assert "the drill" in tree.text
+
+
+def test_every_second_band_hid_the_lines_of_the_axis() -> None:
+    page = render(data(run(timeline=[mark(1.0, "injected"), mark(2.0, "detected", "host")])))
+    picture = page[page.index('class="timeline"') :]
+    assert picture.rindex('class="band') < picture.index('class="grid"')
+    assert picture.rindex('class="grid"') < picture.index('class="mark')
+
+
+def test_the_bar_of_a_kernel_that_is_down_was_not_explained() -> None:
+    tree = Tree(render(data(run())))
+    assert tree.all("svg", **{"class": "key"})[-1]["class"] == "key down"
+    assert "fault undone other down" in tree.text
+
+
+def test_a_picture_says_how_much_is_on_it_and_where_the_same_stands_in_words() -> None:
+    page = render(data(run(timeline=[mark(2.0, "injected"), mark(5.0, "undone", "host")])))
+    assert "<desc>2 marks on 2 lanes in 20.0 s; the same stands in words below the picture.</desc>" in page
+
+
+def test_what_the_head_of_a_run_says_was_repeated_in_a_table_of_figures() -> None:
+    text = Tree(render(data(run(card="KH002", started_by="alice")))).text
+    assert text.count("alice") == 1
+    assert "figure value" not in text
+
+
+def test_a_time_that_nobody_measured_was_told_as_after_a_dash() -> None:
+    kong = run(id="KONG", detect_s=None, heal_s=48.0)
+    text = Tree(render(data(run(detect_s=None), run(detect_s=None, heal_s=None), kong=[kong]))).text
+    assert "after \N{EN DASH}" not in text
+    assert "healed after 4.00 s, no time known of when it was noticed" in text
+    assert "no time known of when it was noticed or healed" in text
+    assert "alice healed after 48.0 s The picture" in text  # Kong breaks many things: none is the one to notice
+
+
+def test_the_head_of_the_page_counts_the_runs_of_chaos_kong() -> None:
+    assert "the newest 2 runs, and 1 of Chaos Kong" in Tree(render(data(run(), run(), kong=[run(id="KONG")]))).text
+    assert "UTC, no run yet" in Tree(render(data())).text
+
+
+def test_a_narrow_screen_broke_the_words_of_tables_between_any_two_letters() -> None:
+    page = render(data(run()))
+    (cells,) = re.findall(r"^th, td \{[^}]*\}", page, re.MULTILINE)
+    assert "overflow-wrap: break-word" in cells
+    assert ".state, .number { white-space: nowrap; }" in page
+    assert {"class": "state good"} in Tree(page).all("span")
+    assert all("tabindex" in box for box in Tree(page).all("div", **{"class": "wide"}))  # reached without a mouse

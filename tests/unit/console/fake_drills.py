@@ -18,7 +18,9 @@ SAID = {
     "work_order": "none was made, as it should be",
     "slo": "noticed within 5 s, healed within 60 s, librarian is running",
 }
-REFUSED = RemoteError(code="refused", message="drill KH001 runs since 12 s, started by eve", hint="see: drill follow")
+REFUSED = RemoteError(
+    code="refused", message="drill KH001 has been running for 12 s, started by eve", hint="see: drill follow"
+)
 CARD: dict[str, Any] = {
     "title": "KH002 - librarian is killed",
     "description": "A SIGKILL must be healed within a minute.",
@@ -84,7 +86,7 @@ def row(id: str, **more: Any) -> dict[str, Any]:
         "last_run": None,
         "passed": None,
         "runs": 0,
-        "failures": 0,
+        "deviations": 0,
         "detect_s": None,
         "heal_s": None,
         "due": True,

@@ -19,7 +19,7 @@ from tests.unit.console.fake_drills import PASSED, REFUSED, FakeRunner, looks, r
 Captured = pytest.CaptureFixture[str]
 LISTED = [
     row("KH002", title="KH002 - librarian is killed", last_run=1.0, passed=True, runs=3, heal_s=1.5, due=False),
-    row("RE003", last_run=2.0, passed=False, runs=2, failures=1, weight=1.8),
+    row("RE003", last_run=2.0, passed=False, runs=2, deviations=1, weight=1.8),
     row("SEC001", weight=3.0),
 ]
 
@@ -44,9 +44,9 @@ def test_the_list_has_one_line_a_drill_and_names_the_riskiest_that_is_due(root: 
     assert first.split()[:3] == ["KH002", "✓", "passed"]
     assert first.rstrip().endswith("librarian is killed")
     assert "KH002 -" not in first
-    assert (second.split()[:3], "2 (1 failed)" in second) == (["RE003", "✖", "failed"], True)
+    assert (second.split()[:3], "2 (1 deviated)" in second) == (["RE003", "✖", "deviated"], True)
     assert third.split()[:4] == ["SEC001", "○", "never", "due"]
-    assert sum_up == "3 drills: 1 passed, 1 failed, 1 never run, 2 due. Run one: drill run SEC001"
+    assert sum_up == "3 drills: 1 passed, 1 deviated, 1 never run, 2 due. Run one: drill run SEC001"
 
 
 def test_json_of_the_list_is_a_list_of_drills(root: Path, capsys: Captured) -> None:
@@ -88,7 +88,7 @@ def test_show_tells_what_is_done_what_must_come_of_it_and_how_it_went(root: Path
         "first kernel_state kernel=librarian, wanted: running (librarian-running)",
         "then kill kernel=librarian (kill-librarian)",
         "at the end ensure_running kernel=librarian",
-        "drill_0001 ✖ failed",
+        "drill_0001 ✖ deviated",
         "not work order, slo 0.20s 1.4s healed after 70 s",
     ):
         assert words in told
@@ -200,7 +200,7 @@ def test_a_run_that_did_not_pass_ends_with_1_whatever_its_status(root: Path, sta
     found = json.loads(capsys.readouterr().out)
     assert (code, found["passed"], found["gates"]) == (1, False, dict.fromkeys(PASSED))
     run(root / "b", "drill run KH002", run_drill={"run": "drill_1", "id": "KH002"}, drill_run=over)
-    word = "failed" if status == "completed" else status
+    word = "deviated" if status == "completed" else status
     assert f"KH002 {word}: the bus failed" in capsys.readouterr().out
 
 
@@ -208,7 +208,7 @@ def test_a_refused_drill_ends_with_5_and_prints_no_answer(root: Path, capsys: Ca
     assert run(root, "drill run KH002 --json", run_drill=REFUSED)[0] == 5
     told = capsys.readouterr()
     assert told.out == ""
-    assert "drill KH001 runs since 12 s, started by eve" in told.err
+    assert "drill KH001 has been running for 12 s, started by eve" in told.err
 
 
 def test_several_drills_are_run_one_after_the_other_and_one_refused_does_not_stop_them(
@@ -290,7 +290,7 @@ def test_follow_watches_the_newest_run_or_the_one_that_is_named(root: Path, caps
     assert run(root / "b", "drill follow drill_0001", runner)[0] == 1
     told = capsys.readouterr().out
     assert "KH002 passed" in told
-    assert "KH001 failed: not slo" in told
+    assert "KH001 deviated: not slo" in told
 
 
 def test_follow_takes_a_drill_for_its_newest_run_and_tells_at_once_what_it_does_not_know(
@@ -321,7 +321,8 @@ COVERAGE: dict[str, Any] = {
         "librarian": {"cards": ["KH002"], "last": 1.0, "passed": False},
         "governance": {"cards": [], "last": None, "passed": None},
     },
-    "failed": [{"id": "KH002", "run": "drill_7", "at": 1.0, "reason": "too slow" * 40}],
+    "no_drill": ["governance"],
+    "deviated": [{"id": "KH002", "run": "drill_7", "at": 1.0, "reason": "too slow" * 40}],
 }
 SCHEDULE: dict[str, Any] = {
     "leashed": True,
@@ -353,8 +354,9 @@ def test_coverage_tells_what_is_missing_by_category_and_kernel(root: Path, capsy
         "██████░░░░░░░░░░░░░░░░░░ 1 of 4",
         "never run SEC001 overdue none high risk SEC001",
         "kernel_health ████████████░░░░░░░░░░░░ 1 of 2",
-        "librarian ✖ failed",
-        "governance ○ never - none",
+        "librarian ✖ deviated",
+        "no drill governance",
+        "governance \N{EN DASH} no drill - none",
         "KH002 drill_7",
     ):
         assert words in told

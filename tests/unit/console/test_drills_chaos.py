@@ -114,7 +114,7 @@ def test_undo_takes_a_prefix_and_ends_with_1_when_it_could_not(root: Path, capsy
         ("chaos status x", "chaos status with an ID"),
         ("chaos leash on --all", "that is for: faults"),
         ("chaos monkey", "unknown action 'monkey'"),
-        ("kong --seconds 9", "whole numbers from 10"),
+        ("kong --seconds 9", "whole seconds from 10"),
         ("kong --seconds long", "is no count"),
     ],
 )

@@ -45,12 +45,12 @@ def test_every_figure_has_its_unit_and_what_is_not_known_is_no_data(root: Path, 
         "healed 5",
         "average patch time no data",
         "queue depth 0",
-        "queue rss mb 1.5 MB",
-        "signature id healed last at mean time to heal",
+        "queue rss 1.5 MB",
+        "healed last at mean time to heal signature id",
     ):
         assert words in lines
     assert lines[-2:] == ["per playbook", "no data"]
-    assert any(line.startswith("sig_1 3 1970-01-01") and line.endswith("no data") for line in lines)
+    assert any(line.startswith("3 1970-01-01") and line.endswith("no data sig_1") for line in lines)
 
 
 def test_json_is_the_answer_with_null_for_what_is_not_known(root: Path, capsys: Captured) -> None:
@@ -89,3 +89,17 @@ def test_a_healer_that_does_not_answer_is_a_failure(root: Path, capsys: Captured
     silent = RemoteError(code="timed_out", message="self_healing did not answer healing", hint="")
     assert run(root, healing=silent) == 1
     assert "self_healing did not answer" in capsys.readouterr().err
+
+
+def test_on_a_narrow_terminal_a_list_kept_its_first_and_last_column_and_cut_the_last_to_a_letter(
+    root: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    id = f"librarian_DatabaseError_{'0' * 20}"
+    row = {"signature_id": id, "healed": 3, "auto_applied": 12, "last_at": 1000.0, "mean_time_to_heal_s": 2.0}
+    assert run(root, healing={"per_signature": [row]}) == 0
+    head, line = capsys.readouterr().out.splitlines()[-2:]
+    assert head.split()[0] == "healed"
+    assert line.split()[0] == "3"
+    assert line.rstrip().endswith((id, "…"))
+    assert id[:20] in line

@@ -88,3 +88,10 @@ def test_half_a_line_waits_for_its_end(home: Home) -> None:
         writer.write(b"lf\n")
         writer.flush()
         assert next(lines) == "half"
+
+
+def test_an_empty_log_was_shown_without_a_word(home: Home, capsys: Captured) -> None:
+    home.log_file("librarian").touch()
+    assert dispatch(["tail", "librarian"], home) == 0
+    found = capsys.readouterr()
+    assert (found.out, found.err) == ("", "the log of librarian is empty\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import re
 from typing import Any
 
 import pytest
@@ -216,3 +217,10 @@ def test_text_is_broken_between_words_and_stays_set_in() -> None:
     assert wrapped(text, 12) == "one two\nthree four\n\n  five\n  six-seven\n  eight"
     assert wrapped("aa bb cc", 6, hang=2) == "aa bb\n  cc"
     assert wrapped("unbreakable", 4) == "unbreakable"
+
+
+def test_a_time_in_an_event_was_shown_as_a_power_of_ten() -> None:
+    data = {"at": 1_795_000_000.0, "ended_at": 1_795_000_000.5, "looked_at": "the clock", "at_s": 2.5}
+    line = render.event_line(read_event({"seq": 1, "type": "host.relieved", "subject": "cpu", "data": data})).plain
+    assert "e+09" not in line
+    assert re.search(r" at=\d\d:\d\d:\d\d ended_at=\d\d:\d\d:\d\d looked_at=the clock at_s=2.5", line)

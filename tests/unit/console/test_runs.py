@@ -64,3 +64,20 @@ def test_a_run_that_waits_for_people_says_how_to_answer(root: Path, capsys: Capt
 def test_retry_without_an_id_is_a_usage_error(root: Path, capsys: Captured) -> None:
     assert run(root, "run retry")[0] == 2
     assert "run retry without an ID" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_on_a_narrow_terminal_a_list_was_a_column_of_letters(
+    root: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    playbook = {"name": "self_healing_stuck_loop_fix", "severity": "high", "origin": "pack", "replaces": False}
+    listed = {"playbooks": [playbook | {"title": "Order the cure of a self_healing that was stuck"}], "faults": []}
+    assert run(root, "playbook list", playbooks=listed)[0] == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    long = RUN | {"playbook": "resource_pressure_relieved", "message": "verified in the end"}
+    assert run(root / "b", "run list", runs={"runs": [long]})[0] == 0
+    head, line = capsys.readouterr().out.splitlines()
+    assert head.split()[:2] == ["run", "status"]
+    assert line.startswith(f"{ID} ✖ failed")
+    assert "resource_pressure" in line

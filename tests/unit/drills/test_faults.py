@@ -266,6 +266,45 @@ def test_only_the_newest_records_are_kept(stage: Stage, monkeypatch: pytest.Monk
     assert len(stage.faults.records()) == 3
 
 
+def test_records_were_only_pruned_at_a_start_and_every_look_read_them_all(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("grace_actors.drills.records.KEPT_RECORDS", 3)
+    monkeypatch.setattr("grace_actors.drills.records.SLACK", 2)
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
+    for _ in range(9):
+        stage.bench.advance(1.0)
+        stage.undo(stage.inject("delete", path="config/a.yaml").record)
+        assert len(stage.faults.records()) <= 5
+
+
+# ---- an orderly end -------------------------------------------------------------------------------------
+
+
+def test_faults_of_files_stayed_until_the_next_boot_when_their_life_ended_in_order(stage: Stage, file: Path) -> None:
+    before = file.read_text()
+    changed = stage.inject("change", path="config/a.yaml", text="approval_required: false\n")
+    burnt = stage.inject("burn", "host", cores=1, seconds=60)
+    stage.faults.end()
+    assert file.read_text() == before
+    assert [stage.state(each.record) for each in (changed, burnt)] == ["undone", "undone"]
+    assert [data["by"] for type, _, data in stage.bench.events if type == "fault.undone"] == ["the runner ends"] * 2
+    stage.bench.advance(400.0)
+    assert [type for type, _, _ in stage.bench.events].count("fault.undone") == 2
+
+
+def test_what_there_is_no_time_for_at_an_orderly_end_stays_recorded_for_the_boot(
+    stage: Stage, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("grace_actors.drills.taking_back.STOP_S", 0.0)
+    before = file.read_text()
+    done = stage.inject("change", path="config/a.yaml", text="approval_required: false\n")
+    stage.faults.end()
+    assert stage.state(done.record) == "injected"
+    undo_left(stage.home)
+    assert file.read_text() == before
+
+
 # ---- code and secrets -----------------------------------------------------------------------------------
 
 

@@ -119,6 +119,15 @@ def test_one_that_stands_still_is_released(stage: Stage, tree: Any) -> None:
     assert tree.asked[-1] == ("release", "worker", {})
 
 
+def test_an_orderly_end_has_actors_let_go_and_waits_for_nobody(stage: Stage, tree: Any) -> None:
+    mute, hung = stage.inject("mute", "worker", seconds=30), stage.inject("hang", "worker")
+    tree.is_slow = True
+    del tree.asked[:]
+    stage.faults.end()
+    assert sorted(tree.asked, key=str) == [("pardon", "worker", {"fault": "mute"}), ("release", "worker", {})]
+    assert [stage.state(each.record) for each in (mute, hung)] == ["injected", "injected"], "until it is known"
+
+
 def test_a_kill_is_over_at_once(stage: Stage, tree: Any) -> None:
     done = stage.inject("kill", "worker")
     assert (done.ok, stage.state(done.record)) == (True, "undone")

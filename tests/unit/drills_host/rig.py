@@ -28,7 +28,7 @@ extensions:
     micro: {micro}
     radius: [{radius}]
     expect:
-      trigger: {{type: till.noticed}}
+      trigger: {{type: till.noticed, subject: till}}
       playbook: {playbook}
       detect_within: 5s
       heal_within: 10s

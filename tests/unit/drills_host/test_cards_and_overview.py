@@ -70,7 +70,7 @@ def test_row_of_a_card_tells_its_last_run_and_the_last_verdict(make: Callable[..
         "last_run": None,
         "passed": None,
         "runs": 0,
-        "failures": 0,
+        "deviations": 0,
         "detect_s": None,
         "heal_s": None,
         "due": True,
@@ -81,7 +81,7 @@ def test_row_of_a_card_tells_its_last_run_and_the_last_verdict(make: Callable[..
     rig.ask("halt")
     rig.bench.advance(5.0)
     row = rig.ask("drill", id="TILL1")
-    assert (row["runs"], row["failures"], row["passed"], row["due"]) == (2, 0, True, False)
+    assert (row["runs"], row["deviations"], row["passed"], row["due"]) == (2, 0, True, False)
     assert row["last_run"] == rig.look(second)["started_at"]
     assert [(each["run"], each["status"]) for each in row["history"]] == [(second, "interrupted"), (first, "completed")]
     assert row["card"]["title"] == "TILL1 - a file is changed"
@@ -93,13 +93,16 @@ def test_coverage_and_report_are_of_the_runs_there_were(make: Callable[..., Rig]
     rig.passes()
     found = rig.ask("coverage")
     assert (found["total"], found["never"], found["high_risk_pending"]) == (2, ["NEVER1"], ["NEVER1"])
-    assert [each["run"] for each in found["failed"]] == [run]
+    assert [each["run"] for each in found["deviated"]] == [run]
     report = rig.ask("report")
     assert report["coverage"] == found
+    assert found["no_drill"] == ["chaos_runner", "drills", "repair", "self_healing", "till"]
     (line,) = report["runs"]
     assert (line["run"], line["id"], line["passed"], report["kong"]) == (run, "TILL1", False, [])
     assert next(each["what"] for each in line["timeline"]) == "injected"
     assert rig.ask("report", limit=1)["runs"][0]["journal"].endswith(f"{run}.json")
+    rig.bench.crash("status")
+    assert rig.ask("coverage", wait_s=60.0)["no_drill"] is None, "status was not there to show the tree"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from grace_actors.drills.host.activities import step
 from grace_actors.errors import Refused, StoreFailed
 from grace_actors.kernel import LATER, Request
 from tests.unit.drills_host.rig import BAD, CHANGE, GOOD, Rig, card
-from tests.unit.kernels_mind.stubs import child
+from tests.unit.kernels_mind.stubs import Fixed, child
 
 TELL = """
 - type: action
@@ -30,7 +30,7 @@ def test_drill_that_goes_well_is_told_judged_kept_and_undone(rig: Rig) -> None:
     run = rig.run()
     assert rig.file.read_text() == BAD
     assert rig.look()["status"] == "running"
-    assert rig.runner.does() == "drill TILL1 runs since 1 s, started by ann"
+    assert rig.runner.does() == "drill TILL1 has been running for 1 s, started by ann"
     rig.passes()
     found = rig.look()
     assert (found["run"], found["status"], found["passed"]) == (run, "completed", True), found
@@ -51,7 +51,7 @@ def test_second_drill_is_refused_while_one_runs_and_says_who_runs_what(rig: Rig)
     rig.run(by="ann")
     refused = rig.ask("run_drill", id="TILL1", by="ben")
     assert refused["code"] == "refused"
-    assert refused["message"] == "drill TILL1 runs since 1 s, started by ann"
+    assert refused["message"] == "drill TILL1 has been running for 1 s, started by ann"
     assert "drill halt" in refused["hint"]
 
 
@@ -162,6 +162,27 @@ def test_drill_that_is_halted_before_it_has_begun_is_interrupted_and_has_its_tim
     assert rig.told("drill.started")
 
 
+def test_orderly_stop_in_the_midst_of_a_drill_left_the_fault_to_the_next_boot(rig: Rig) -> None:
+    run = rig.run()
+    rig.runner.stop("shutdown")
+    assert rig.file.read_text() == GOOD
+    assert len(rig.told("fault.undone")) == 1
+    rig.bench.crash("chaos_runner")
+    rig.up()
+    assert rig.look(run)["status"] == "interrupted"
+
+
+def test_refused_request_of_a_card_counted_as_its_injection(make: Callable[..., Rig]) -> None:
+    method = TELL.replace("func: tell", "func: ask").replace("times: 100, every_s: 1.0", "times: 1")
+    rig = make(one=card(method=method)).up()
+    rig.bench.add("till", Fixed)
+    run = rig.run()
+    rig.passes()
+    found = rig.look(run)
+    assert (found["status"], found["passed"]) == ("failed", None)
+    assert "no answer for sell" in found["reason"]
+
+
 def test_step_that_goes_on_and_on_ends_with_its_drill(make: Callable[..., Rig]) -> None:
     rig = make(one=card(method=TELL)).up()
     rig.run()
@@ -205,7 +226,7 @@ def test_next_life_undoes_closes_the_run_and_can_drill(rig: Rig) -> None:
         {"card": "TILL1", "run": run, "reason": "the runner was restarted"},
     ]
     (row,) = rig.ask("drills")["drills"]
-    assert (row["runs"], row["passed"], row["failures"]) == (1, None, 0)
+    assert (row["runs"], row["passed"], row["deviations"]) == (1, None, 0)
     rig.run()
 
 
@@ -243,6 +264,21 @@ def test_gate_that_fails_is_reported_until_self_healing_takes_it(make: Callable[
     assert run in report.args["detail"]
     assert rig.runner.degraded == []
     assert rig.told("drill.deviated")[0]["gates"]["playbook"] is False
+
+
+def test_tree_without_self_healing_was_asked_for_ever_to_open_an_incident(make: Callable[..., Rig]) -> None:
+    rig = make(one=card(playbook="restart"))
+    rig.status.tree["children"].pop(1)
+    rig.bench.crash("self_healing")
+    run = rig.up().run()
+    rig.passes()
+    rig.bench.advance(60.0)
+    assert [verb for _, to, verb, _ in rig.bench.sent if (to, verb) == ("self_healing", "report")] == []
+    (told,) = rig.runner.degraded
+    assert (
+        told == f"{run} has not passed, and no incident was opened, for the tree has no self_healing; see: drill report"
+    )
+    assert rig.ask("journal", run=run)["problems"] == ["no incident was opened, for the tree has no self_healing"]
 
 
 def test_drill_that_passed_reports_nothing(rig: Rig) -> None:

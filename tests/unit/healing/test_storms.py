@@ -65,7 +65,9 @@ def read(ward: Hospital) -> None:
     ward.bench.pump()
 
 
-@pytest.mark.parametrize("storm", [alike, different, wanted])
+@pytest.mark.parametrize(
+    "storm", [different, *(pytest.param(each, marks=pytest.mark.slow) for each in (alike, wanted))]
+)
 def test_ten_thousand_failures_at_once_cost_no_more_each_than_a_thousand(ward: Hospital, storm: Storm) -> None:
     ward.up()
     pour(ward, storm, 300)  # so that what is done once is done

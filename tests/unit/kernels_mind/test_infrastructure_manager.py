@@ -129,6 +129,38 @@ def test_kernels_stayed_paused_for_a_host_that_others_saturate(bench, monkeypatc
     assert not ask(bench, "pressure")["pressed"]
 
 
+def test_the_first_hot_sample_was_told_as_pressure_although_others_caused_it(bench, monkeypatch):
+    own = [None, 3.0]
+    monkeypatch.setattr(infrastructure_manager, "read_host", lambda *_, **__: HOT)
+    monkeypatch.setattr(infrastructure_manager.OwnCpu, "percent", lambda self, now: own.pop(0) if own[1:] else own[0])
+    bench.advance(31)
+    assert not ask(bench, "pressure")["pressed"]
+    bench.advance(120)
+    assert told(bench) == []
+
+
+def test_a_cpu_that_is_saturated_by_us_is_told_as_soon_as_that_is_known(bench, monkeypatch):
+    own = [None, 50.0]
+    monkeypatch.setattr(infrastructure_manager, "read_host", lambda *_, **__: HOT)
+    monkeypatch.setattr(infrastructure_manager.OwnCpu, "percent", lambda self, now: own.pop(0) if own[1:] else own[0])
+    bench.advance(30.5)
+    assert told(bench) == []
+    bench.advance(infrastructure_manager.WHOSE_S)
+    assert told(bench) == ["host.pressured"]
+
+
+def test_a_pressure_that_goes_on_is_not_over_while_it_is_not_known_whose_it_is(bench, monkeypatch):
+    host, own = [HOT], [50.0]
+    monkeypatch.setattr(infrastructure_manager, "read_host", lambda *_, **__: host[0])
+    monkeypatch.setattr(infrastructure_manager.OwnCpu, "percent", lambda self, now: own[0])
+    bench.advance(31)
+    host[0] = CALM
+    ask(bench, "sample")
+    host[0], own[0] = HOT, None
+    bench.advance(20)
+    assert told(bench) == ["host.pressured"]
+
+
 def test_a_pressure_that_ended_while_it_was_restarted_was_never_told_to_be_over(bench, monkeypatch):
     host = [HOT]
     monkeypatch.setattr(infrastructure_manager, "read_host", lambda *_, **__: host[0])

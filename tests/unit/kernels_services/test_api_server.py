@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from grace_actors.kernels import http_wire
 from grace_actors.kernels.api_server import ApiServer
 from grace_actors.status import Status
+from tests.harness.examples import examples
 from tests.harness.kernels import Bench
 from tests.unit.status.test_model import CORE, child, supervisor
 
@@ -365,7 +366,7 @@ pieces = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(sent=st.lists(pieces, min_size=1, max_size=3))
 def test_whatever_bytes_arrive_the_next_client_is_served(bench: Bench, sent: list[list[bytes]]) -> None:
     url = bench.ask("api_server", "address")["url"]

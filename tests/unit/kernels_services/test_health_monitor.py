@@ -172,6 +172,18 @@ def test_the_measure_of_a_kernel_that_hangs_ends_with_what_it_waited_for(bench: 
     assert answers[0].value["misses"] >= 2
 
 
+def test_measurements_of_whoever_asked_again_and_again_went_on_side_by_side_without_end(bench: Bench) -> None:
+    bench.advance(30)
+    hang(bench, "voice")
+    answers: list[Any] = []
+    for _ in range(12):
+        bench.post("test", "health_monitor", "measure", {"name": "voice", "times": 2}, answers.append)
+    assert [answer.error["code"] for answer in answers] == ["refused"] * 2
+    bench.advance(30)
+    assert len(answers) == 12, "each was answered"
+    assert bench.ask("health_monitor", "measure", name="bus", times=1)["pings"] >= 1, "there is room again"
+
+
 @pytest.mark.parametrize("args", [{"name": "nobody"}, {"name": "bus", "times": 0}, {"name": "bus", "times": 101}, {}])
 def test_a_measure_that_makes_no_sense_is_refused(bench: Bench, args: dict[str, Any]) -> None:
     with pytest.raises(GraceError):

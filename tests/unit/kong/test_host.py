@@ -32,6 +32,8 @@ class Faults:
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
         self.undone: list[str] = []
         self.pending: list[Callable[[Injection], None]] = []
+        self.is_slow = False
+        self.slowly: list[Callable[[list[Any]], None]] = []
 
     def inject(self, fault: str, target: str, params: dict[str, Any], *, by: str, done: Any) -> None:
         self.asked.append((fault, target, params))
@@ -46,7 +48,13 @@ class Faults:
         self.undone.append(record)
 
     def undo_all(self, by: str, done: Any) -> None:
-        done([])
+        if self.is_slow:
+            self.slowly.append(done)
+        else:
+            done([])
+
+    def records(self, states: Any) -> list[Any]:
+        return []
 
 
 MADE, NOT_MADE = Injection(ok=True, record="r-1"), Injection(ok=False, message="status did not answer")
@@ -56,7 +64,7 @@ KILL = Blast(at_s=1.0, kind=Kind.CRITICAL, fault="kill", target="message_bus", w
 def begun(bench: Bench, faults: Faults, *blasts: Blast, seconds: float = 30.0) -> tuple[Blasts, list[str]]:
     marks: list[str] = []
     runner = bench.add("chaos_runner", Kernel)
-    made = Blasts(runner.ctx, "run", faults, lambda what, subject, text: marks.append(what))  # type: ignore[arg-type]
+    made = Blasts(runner.ctx, "run", faults, lambda what, subject, text, at: marks.append(what))  # type: ignore[arg-type]
     made.begin(blasts, seconds)
     return made, marks
 
@@ -126,7 +134,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Whoever is put on stage needs a while, and is in the list then."""
     there: list[str] = []
 
-    @acts(name=needed("who"), kind=needed("what"))
+    @acts(name=needed("who"), kind=needed("what"), topic=needed("where"))
     def enter(call: Call) -> Steps:
         """Goes on stage."""
         yield Wait(delay_s=ENTER_S)
@@ -141,7 +149,7 @@ def test_the_source_of_a_halted_load_went_on_stage_after_it_was_swept(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = stage(monkeypatch)
-    load = Load(bench.add("chaos_runner", Kernel).ctx, 500)
+    load = Load(bench.add("chaos_runner", Kernel).ctx, 500, "run_1")
     problems: list[str] = []
     load.begin(problems.append)
     bench.advance(ENTER_S / 2)
@@ -154,7 +162,7 @@ def test_the_source_of_a_halted_load_went_on_stage_after_it_was_swept(
 def test_a_load_that_stood_still_half_of_the_time_shows(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     stage(monkeypatch)
     source, runner = bench.add(SOURCE, Clerk), bench.add("chaos_runner", Kernel)
-    load = Load(runner.ctx, 500)
+    load = Load(runner.ctx, 500, "run_1")
     problems: list[str] = []
     load.begin(problems.append)
     bench.advance(2.0 * ENTER_S)
@@ -191,7 +199,7 @@ def compared(bench: Bench, load: Load) -> dict[str, Any]:
 
 def test_what_is_lost_is_read_from_the_disk_though_neither_kernel_answers(bench: Bench) -> None:
     with_numbers(bench, 100, 97)
-    found = compared(bench, Load(bench.add("chaos_runner", Kernel).ctx, 500))
+    found = compared(bench, Load(bench.add("chaos_runner", Kernel).ctx, 500, "run_1"))
     assert (found["acknowledged"], found["lost"], found["missing"]) == (100, 3, [97, 98, 99])
 
 
@@ -206,8 +214,51 @@ def test_a_kong_that_was_halted_early_told_that_nothing_was_lost_and_no_core_was
     assert (facts["blasts_made"], kong.journal()["facts"]["lost"]) == (0, None)
 
 
+def test_a_kong_that_was_halted_while_it_verified_ended_as_completed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[KongRun] = []
+    faults = Faults(MADE)
+    ctx = bench.add("chaos_runner", Kernel).ctx
+    kong = KongRun(ctx, "run", "me", faults, judged.append, seconds=30.0, seed=0, load=0)  # type: ignore[arg-type]
+    kong.phase = "verifying"
+    kong._compared(True, {})
+    faults.is_slow = True
+    kong.halt("ann")
+    bench.advance(5.0)
+    assert judged == [], "what it was about to say is not said any more"
+    faults.slowly[0]([])
+    bench.advance(5.0)
+    assert [(each.shown()["status"], each.passed, each.reason) for each in judged] == [
+        ("interrupted", None, "halted by ann")
+    ]
+
+
+def test_the_sink_of_the_next_kong_was_sent_what_the_bus_still_kept_of_the_one_before(bench: Bench) -> None:
+    bench.add("message_bus", MessageBus, boot_rate_limit=0)
+    runner = bench.add("chaos_runner", Kernel)
+    delivered: list[int] = []
+    for run in ("drill_1", "drill_2"):
+        topic = Load(runner.ctx, 100, run).topic
+        sink = bench.add(SINK, Sink, topic=topic)
+        bench.add(SOURCE, Source, topic=topic, rate=100.0)
+        bench.advance(2.0)
+        delivered.append(bench.ask(SINK, "figures")["delivered"])
+        assert len(sink._ledgers) == 1  # type: ignore[attr-defined]
+        bench.crash(SINK)
+        bench.crash(SOURCE)
+        clear_load(runner.ctx, lambda problem: None)
+        bench.advance(1.0)
+        topics = bench.ask("message_bus", "topics")["topics"]
+        assert [each["topic"] for each in topics if each["durable"] and each["topic"].startswith(TOPIC)] == []
+    assert 0 < delivered[1] < 1.5 * delivered[0]
+
+
 def test_without_a_ledger_nothing_is_known(bench: Bench) -> None:
-    assert compared(bench, Load(bench.add("chaos_runner", Kernel).ctx, 500)) == {"acknowledged": None, "lost": None}
+    assert compared(bench, Load(bench.add("chaos_runner", Kernel).ctx, 500, "run_1")) == {
+        "acknowledged": None,
+        "lost": None,
+    }
 
 
 def test_a_load_whose_runner_was_killed_stayed_on_the_bus_and_on_the_disk(bench: Bench) -> None:

@@ -113,6 +113,22 @@ def test_a_pardon_ends_what_it_names_and_lets_go_what_was_held(actor: FakeActor)
     assert [(event[2]["fault"], event[2]["by"]) for event in actor.told] == [("delay", "pardon"), ("clock", "pardon")]
 
 
+def test_all_that_a_fault_had_held_was_handled_before_the_next_heartbeat_and_what_came_then_before_it(
+    actor: FakeActor,
+) -> None:
+    actor.inject("delay", delay_ms=20_000, seconds=10)
+    actor.get(*map(ask, range(95)))
+    actor.pass_time(10.0)
+    assert 0 < len(actor.handled) <= 40
+    actor.get(wire.Heartbeat(1), ask(95))
+    assert actor.handled.index(wire.Heartbeat(1)) <= 40
+    for _ in range(10):
+        actor.pass_time(0.001)
+    asked = [message for message in actor.handled if isinstance(message, wire.Ask)]
+    assert asked == [ask(number) for number in range(96)]
+    assert actor.meddling is None
+
+
 def test_what_is_held_is_handled_before_an_orderly_stop(actor: FakeActor) -> None:
     actor.inject("reorder")
     actor.inject("delay")

@@ -200,3 +200,22 @@ def test_the_socket_is_where_the_instance_listens(name: str, monkeypatch: pytest
     monkeypatch.delenv("GRACE_HOME")
     monkeypatch.chdir(tmp_path)
     assert link.control_socket() == Home.resolve(None, {}).control_socket
+
+
+def test_a_socket_below_tmp_that_somebody_else_could_have_made_was_trusted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(link, "SHORT", tmp_path)
+    monkeypatch.setenv("GRACE_HOME", f"/tmp/{'h' * 80}")
+    path = link.control_socket()
+    path.parent.mkdir(parents=True, mode=0o700)
+    path.parent.parent.chmod(0o700)
+    assert link.control_socket() == path
+    path.parent.parent.chmod(0o777)
+    with pytest.raises(link.NotDone, match=r"not a private directory of uid \d+ \(uid \d+, mode 777\)"):
+        probes.kernel_state("bus")
+    path.parent.parent.chmod(0o700)
+    path.parent.rmdir()
+    path.parent.symlink_to(tmp_path)
+    with pytest.raises(link.NotDone, match="not a private directory"):
+        probes.kernel_state("bus")

@@ -174,6 +174,18 @@ def test_a_link_is_not_replaced_by_a_file(agent: Agent) -> None:
     assert (link.is_symlink(), target.read_text(), agent.told()) == (True, SPELT, [])
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_a_mended_file_of_a_user_belonged_to_root_where_grace_is_roots(agent: Agent) -> None:
+    agent.file.write_text(SPELT)
+    os.chown(agent.file, 1234, 1235)
+    agent.file.chmod(0o664)
+    agent.broken()
+    agent.bench.advance(1.0)
+    found = agent.file.stat()
+    assert agent.file.read_text() == GOOD
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (1234, 1235, 0o664)
+
+
 def test_a_file_that_is_put_back_with_its_old_time_is_seen(agent: Agent) -> None:
     """Only the time it was written at used to count, which a copy brings along; a change of permissions has none."""
     agent.well()

@@ -88,7 +88,8 @@ def test_the_self_test_meets_a_damaged_index_at_the_start(room: Room) -> None:
     assert room.events == []
 
 
-def test_the_self_test_remembers_what_a_request_met(room: Room) -> None:
+def test_the_self_test_remembers_what_a_request_met(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.urandom", lambda length: b"\xff" * length)  # others may read as an index without the word
     store = room.filled()
     assert store.index_works().ok
     damage.damage(store.path, 100_000)

@@ -151,6 +151,12 @@ def test_a_database_locked_by_another_process_is_a_store_failure(room: Room, mon
     assert texts(store) == ["yes"]
 
 
+def test_a_kernel_whose_file_another_process_held_was_taken_for_hung_after_two_writes(room: Room) -> None:
+    """self_healing writes three times for one trigger; a repairer is given up after 750 ms times four."""
+    waits_s = room.open().db.execute("PRAGMA busy_timeout").fetchone()[0] / 1000
+    assert 0 < 4 * waits_s < 0.75 * 4 / 2
+
+
 @pytest.mark.parametrize("damage", ["garbage", "truncated", "empty", "deleted"])
 def test_a_damaged_file_is_replaced_by_the_newest_snapshot(room: Room, damage: str) -> None:
     store = room.open()

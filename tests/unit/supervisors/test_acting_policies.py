@@ -2,8 +2,8 @@
 
 import pytest
 
-from supervisors import POLICIES, PolicySpec, SupervisorSpec, validate
-from supervisors.messages import ChildMeasured, ExitKind, Observed, OpKind, PauseChild, Report
+from supervisors import POLICIES, Backoff, PolicySpec, SupervisorSpec, validate
+from supervisors.messages import ChildMeasured, Deliver, ExitKind, Observed, OpKind, PauseChild, Report, StopChild
 from supervisors.policy import Policy
 from tests.unit.supervisors.driver import Driver, child, children
 
@@ -110,12 +110,46 @@ def test_what_an_operator_stopped_or_quarantined_is_not_unwell():
     assert types(d, "mutual_repair") == []
 
 
+def test_hold_by_an_operator_hands_a_child_that_was_stopped_by_hand_to_whoever_repairs():
+    d = with_policy("mutual_repair", **PAIR)
+    d.call(OpKind.TERMINATE_CHILD, "a")
+    d.call(OpKind.TERMINATE_CHILD, "b")
+    d.advance(600.0)
+    assert (d.state("a"), types(d, "mutual_repair")) == ("stopped", [])
+    d.call(OpKind.HOLD, "a")
+    assert (d.state("a"), d.state("b")) == ("running", "stopped"), "its partner is stopped: the supervisor starts it"
+
+
+@pytest.mark.parametrize("op", [OpKind.RESET, OpKind.RECYCLE])
+def test_reset_and_recycle_by_an_operator_leave_a_child_stopped_that_was_stopped_by_hand(op):
+    d = with_policy("mutual_repair", **PAIR)
+    d.call(OpKind.TERMINATE_CHILD, "a")
+    d.call(op, "a")
+    d.advance(600.0)
+    assert (d.state("a"), d.core.child("a").stopped_by) == ("stopped", "operator")
+
+
 def test_without_its_partner_the_supervisor_repairs_alone():
     d = with_policy("mutual_repair", **PAIR)
     d.call(OpKind.TERMINATE_CHILD, "a")
     measured(d, "b", 3, cpu_percent=99.0)
     (report,) = d.told("mutual_repair.requested")
     assert (report.subject, report.data["by"], report.data["repair"]) == ("b", "top", "recycle")
+
+
+def test_partner_whose_death_is_known_but_not_handled_yet_is_no_longer_asked_for_help():
+    d = Driver(
+        tuple(child(id, backoff=Backoff(min_s=1.0, max_s=4.0), shutdown_s=20.0) for id in "abc"),
+        policies=(PolicySpec(name="mutual_repair", params=PAIR | {"criteria": [{"down_s": 3}]}),),
+    )
+    d.stubborn = {"c"}
+    d.crash("a")
+    d.post(OpKind.TERMINATE_CHILD, "c")
+    d.crash("b")
+    d.advance(10.0)
+    assert types(d, "mutual_repair") == [], "all that follows waits for the end of c, and b is down"
+    d.advance(20.0)
+    assert d.states() == {"a": "running", "b": "running", "c": "stopped"}
 
 
 def test_a_row_of_measurements_is_broken_by_a_good_one():
@@ -168,6 +202,24 @@ def test_a_child_in_safe_mode_that_stays_well_is_brought_back_to_normal():
     assert (d.core.child("a").mode, d.gen("a")) == ("", 3)
     d.advance(600.0)
     assert types(d, "mutual_repair") == ["requested", "healed", "returned"]
+
+
+def test_what_a_repaired_child_had_not_answered_is_no_longer_lost_unless_a_repair_with_it_did_not_help():
+    d = with_policy("mutual_repair", **PAIR, deadline_s=5.0, cooldown_s=1.0)
+    for _ in range(2):
+        measured(d, "a", 3, cpu_percent=99.0)
+        measured(d, "a", 3, cpu_percent=99.0)
+        d.advance(7.0)
+    assert [(c.gen, c.keep) for c in d.commands if isinstance(c, StopChild)] == [(1, True), (2, False), (3, False)]
+    assert [c for c in d.commands if isinstance(c, Deliver)] == [Deliver("a", 2)]
+
+
+def test_a_return_to_normal_keeps_what_was_not_answered():
+    d = with_policy("mutual_repair", **PAIR, window_s=20.0)
+    measured(d, "a", gauges={"failed_runs": 8})
+    measured(d, "a", gauges={"failed_runs": 0})
+    d.advance(20.0)
+    assert [c.gen for c in d.commands if isinstance(c, Deliver)] == [2, 3]
 
 
 def test_a_start_by_hand_gives_an_exhausted_child_new_attempts():

@@ -3,7 +3,7 @@
 import pytest
 
 from supervisors import Backoff, ChildType, Restart, Strategy
-from supervisors.messages import Call, ExitKind, Op, OpKind, StartChild
+from supervisors.messages import Call, Deliver, ExitKind, Op, OpKind, StartChild
 from tests.unit.supervisors.driver import Driver, child
 
 START, TERMINATE, RESTART, DELETE = (
@@ -142,6 +142,14 @@ def test_recycle_whose_start_fails_goes_on_as_a_failed_restart():
     assert d.call(OpKind.RECYCLE, "a") == "start_failed"
     assert d.state("a") == "running"
     assert d.reply(OpKind.BUDGET).value["supervisor"]["used"] == 1
+
+
+def test_recycle_that_keeps_gives_the_requests_to_whoever_comes_up_even_after_failed_starts():
+    d = Driver("a")
+    d.fails = {"a": 2}
+    assert d.call(OpKind.RECYCLE, "a", keep=True) == "start_failed"
+    d.crash("a")
+    assert [c for c in d.commands if isinstance(c, Deliver)] == [Deliver("a", 4)]
 
 
 def test_recycle_is_refused_for_a_stopped_and_for_a_temporary_child():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -243,14 +244,101 @@ def test_after_a_calm_time_attempts_count_anew():
     assert not d.told(UNRESOLVED)
 
 
+def test_member_whose_start_by_hand_fails_in_the_midst_of_it_is_no_longer_left_stopped():
+    d = Room("ab", stagger_s=1.0)
+    d.slow, d.fails = {"a"}, {"a": 1}
+    d.circle("a", "b")
+    d.advance(2.0)
+    assert d.state("a") == "stopped", "its first try has failed"
+    d.post(OpKind.RESTART_CHILD, "a")
+    d.advance(3.0)
+    assert (d.state("a"), d.told(BROKEN)) == ("starting", [])
+    d.slow = set()
+    d.crash("a")
+    d.advance(3.0)
+    assert d.states() == {"a": "running", "b": "running"}
+
+
+def test_requests_of_a_member_that_has_just_died_are_no_longer_given_to_the_dead():
+    d = Room("abc", stagger_s=1.0)
+    d.circle("a", "b")
+    d.advance(1.5)
+    assert restarts(d)[-2:] == ["start a", "deliver b"]
+    d.stubborn = {"c"}
+    d.post(OpKind.TERMINATE_CHILD, "c")
+    d.crash("a")
+    d.advance(2.0)
+    assert restarts(d) == ["orderly c"], "the end of a is not acted upon before c is stopped"
+    d.advance(10.0)
+    assert restarts(d) == ["start a", "deliver a"]
+
+
+# ---- a reload in the middle of it -----------------------------------------------------------------------
+
+
+def reloaded(d: Room, *policies: PolicySpec) -> None:
+    d.post(OpKind.RELOAD, spec=replace(d.core.spec, policies=policies))
+
+
+def staggered(**params: Any) -> PolicySpec:
+    return PolicySpec(name="staggered_restart", params=params)
+
+
 def test_new_policy_of_a_reload_starts_whom_the_old_one_had_stopped():
     d = Room("ab", stagger_s=30.0)
     d.circle("a", "b")
     d.advance(1.0)
     assert sorted(d.states().values()) == ["running", "stopped"]
-    d.reply(OpKind.RELOAD, spec=d.spec)
-    d.advance(60.0)
+    reloaded(d, staggered(stagger_s=5.0))
+    assert restarts(d)[-3:] == ["deliver b", "start a", "deliver a"], "who is up already has its requests back"
     assert d.states() == {"a": "running", "b": "running"}
+
+
+@pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ONE, Strategy.REST_FOR_ONE])
+def test_reload_without_the_policy_no_longer_leaves_stopped_whom_it_had_stopped(strategy):
+    d = Room("abc", strategy, stagger_s=30.0)
+    d.circle("a", "b", "c")
+    d.advance(1.0)
+    d.fails = {"a": 1, "b": 1}
+    d.said()
+    reloaded(d)
+    assert d.states() == {"a": "running", "b": "running", "c": "running"}
+    assert {line for line in restarts(d) if line.startswith("deliver")} == {"deliver a", "deliver b", "deliver c"}
+
+
+def test_reload_no_longer_strands_children_whose_stop_its_old_policy_had_asked_for_behind_it():
+    d = Room("abc", stagger_s=5.0)
+    d.slow, d.stubborn = {"c"}, {"c"}
+    d.crash("c")
+    reloaded(d, staggered(stagger_s=1.0))
+    d.circle("a", "b")
+    d.advance(2.0)
+    d.ready("c")
+    d.advance(20.0)
+    assert d.states() == {"a": "running", "b": "running", "c": "running"}
+
+
+@pytest.mark.parametrize("policies", [(), (staggered(stagger_s=1.0),)])
+def test_reload_no_longer_leaves_dynamic_children_held_that_the_old_policy_had_stopped(policies):
+    d = Room("", Strategy.DYNAMIC, stagger_s=30.0)
+    for id in "ab":
+        d.reply(OpKind.START_CHILD, spec=child(id))
+    d.circle("a", "b")
+    d.advance(2.0)
+    assert sorted(d.states().values()) == ["awaiting_repair", "running"]
+    reloaded(d, *policies)
+    d.advance(3.0)
+    assert d.states() == {"a": "running", "b": "running"}
+
+
+def test_who_was_started_in_safe_mode_after_a_reload_no_longer_stays_in_it():
+    d = Room("ab", stagger_s=30.0)
+    d.circle("a", "b")
+    d.advance(1.0)
+    reloaded(d, staggered(stagger_s=1.0, calm_s=20.0))
+    assert d.core.child("a").mode == "safe"
+    d.advance(30.0)
+    assert (d.core.child("a").mode, d.state("a")) == ("", "running")
 
 
 def test_dynamic_children_are_held_instead_of_forgotten():

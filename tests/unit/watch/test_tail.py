@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from grace_actors.kernels.watch import tail as module
 from grace_actors.kernels.watch.tail import MOST_BEHIND_BYTES, PIECE_BYTES, ROUND_BYTES, LogTail
 from grace_actors.line_log import LineLog
+from tests.harness.examples import examples
 
 
 def follow(directory: Path, **places: object) -> LogTail:
@@ -226,7 +227,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(steps=STEPS, size=st.integers(200, 600))
 def test_each_line_of_a_rotated_log_comes_once_and_in_order(steps: list[tuple[str, int]], size: int) -> None:
     """As long as what is written between two looks fits into the files that are kept."""
