@@ -1,4 +1,4 @@
-"""The verbs about what went wrong and how it heals: incident, why.
+"""The verb about what went wrong and how it heals: incident.
 
 self_healing decides, records and explains; here it is asked and shown. Invariant: looking changes nothing; only
 `incident resolve` does.
@@ -11,15 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from grace_actors.console.client import Client
-from grace_actors.console.errors import ExitCode, RemoteFailed
+from grace_actors.console.errors import ExitCode
 from grace_actors.console.incident_view import incident_view
-from grace_actors.console.lines import ago, compact, is_number, items, mappings, sign, table
-from grace_actors.console.names import complete_name, known_names
+from grace_actors.console.lines import ago, compact, is_number, mappings, sign, table
+from grace_actors.console.names import complete_name
 from grace_actors.console.out import Out
 from grace_actors.console.records import MOST, Action, arguments, ask, by_id, perform, show, user
-from grace_actors.console.table import Arg, Args, Kind, Option, Takes, Verb
-from grace_actors.console.text import wrapped
-from grace_actors.console.words import duration, one_line
+from grace_actors.console.table import Args, Kind, Option, Takes, Verb
+from grace_actors.console.words import duration
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -53,10 +52,11 @@ def _resolve(client: Client, args: Args, out: Out) -> ExitCode:
 
 
 def _about(client: Client, id: str, call: Callable[[str], Any]) -> Any:
-    return by_id(id, call, lambda: _ids(client), "incident", hint="see: incident list")
+    return by_id(id, call, lambda: ids_of(client), "incident", hint="see: incident list")
 
 
-def _ids(client: Client) -> list[str]:
+def ids_of(client: Client) -> list[str]:
+    """The incidents that are known."""
     found = ask(client, KERNEL, "incidents", {"limit": MOST})
     return [str(each.get("id")) for each in mappings(found.get("incidents"))]
 
@@ -89,39 +89,6 @@ def _row(each: Mapping[str, Any], now: float) -> tuple[Any, ...]:
     return each.get("id"), each.get("kernel"), sign(each.get("state")), opened, healed, repair, what
 
 
-# ---- why ------------------------------------------------------------------------------------------------------------
-
-
-def why(client: Client, args: Args, out: Out) -> ExitCode:
-    """Tell the story of a name or an incident."""
-
-    def known() -> list[str]:
-        try:
-            names = known_names(client)
-        except RemoteFailed:  # the instance cannot list its names now; incidents are still known
-            names = []
-        return [*names, *_ids(client)]
-
-    def call(word: str) -> Any:
-        return ask(client, KERNEL, "why", {"subject": word})
-
-    value = by_id(args["subject"], call, known, "name or incident", hint="see: tree, incident list")
-    if out.json:
-        out.value(value)
-    else:
-        out.say(wrapped("\n".join(story(value)), out.console.width, hang=2))
-    return ExitCode.OK
-
-
-def story(value: Mapping[str, Any]) -> Iterator[str]:
-    """The sentences, what to do, and where to look."""
-    yield from (one_line(str(sentence)) for sentence in items(value.get("sentences")))
-    if value.get("next_step"):
-        yield f"Next: {one_line(str(value['next_step']))}"
-    if value.get("incident"):
-        yield f"Look: incident show {one_line(str(value['incident']))}"
-
-
 ACTIONS: Mapping[str, Action] = {
     "list": Action(run=_list, id=False, options=("state", "kernel")),
     "show": Action(run=_show, options=("full",)),
@@ -149,20 +116,6 @@ VERBS = (
             Option(name="full", help="for `show`: everything that is known"),
             Option(name="note", help="for `resolve`: what was done", takes=Takes.TEXT, metavar="TEXT"),
             Option(name="by", help="for `resolve`: who; default: the user of the OS", takes=Takes.TEXT, metavar="NAME"),
-        ),
-    ),
-    Verb(
-        name="why",
-        summary="say in sentences why something is as it is",
-        help=(
-            "About a name of the tree: its last incident, what was done about it, and what comes next. About an "
-            "incident: its story. The status is 4 when nothing of that name is known."
-        ),
-        example="why librarian",
-        kind=Kind.REMOTE,
-        run=why,
-        args=(
-            Arg(name="subject", takes=Takes.NAME, help="a name of the tree, or an incident; a unique prefix will do"),
         ),
     ),
 )

@@ -27,6 +27,7 @@ from grace_actors.console import (
     runs,
     signatures,
     watch,
+    why,
     work_orders,
 )
 from grace_actors.console.errors import UsageError, nearest
@@ -36,6 +37,7 @@ GROUPS: Mapping[str, tuple[Verb, ...]] = {
     "look": (*watch.VERBS, *logs.VERBS),
     "heal": (
         *incidents.VERBS,
+        *why.VERBS,
         *approvals.VERBS,
         *work_orders.VERBS,
         *runs.VERBS,

@@ -89,7 +89,7 @@ def script(**more: Any) -> Any:
         "resolve": by_id({ID: LISTED | {"state": "healed"}}),
         "why": lambda args: WHY if args["subject"] in ("librarian", ID) else NOT_FOUND,
     }
-    names = {"names": ["librarian", "library_cat", "scheduler"]}
+    names = {"names": ["librarian", "library_cat", "scheduler", "self_healing"]}
     return names | dict(kernels({("self_healing", verb): value for verb, value in (found | more).items()}))
 
 
