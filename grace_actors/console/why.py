@@ -15,7 +15,7 @@ from typing import Any
 from grace_actors.console.client import Client
 from grace_actors.console.errors import ExitCode, RemoteFailed
 from grace_actors.console.incidents import KERNEL, ids_of
-from grace_actors.console.lines import ago, items
+from grace_actors.console.lines import ago, compact, items
 from grace_actors.console.model import Event, read_event
 from grace_actors.console.names import known_names
 from grace_actors.console.out import Out
@@ -80,7 +80,7 @@ def of_events(client: Client, name: str, remark: str) -> dict[str, Any]:
     """What status and the last events say of a name. Raises RemoteFailed for one that is not in the tree."""
     from grace_actors.healing.telling import of_node
 
-    node = client.call("status", {"name": name})
+    node = client.call("status", {"name": name})["node"]
     now = time.time()
     last = [read_event(each) for each in client.events({"subject": name, "limit": LAST})]
     told = [f"{ago(event.at, now)} {_said(event)}." for event in last]
@@ -93,7 +93,7 @@ def of_events(client: Client, name: str, remark: str) -> dict[str, Any]:
 
 
 def _said(event: Event) -> str:
-    fields = {key: one_line(str(value)) for key, value in event.data.items()}
+    fields = {key: one_line(compact(value)) for key, value in event.data.items()}
     return _SAID.get(event.type, event.type).format_map(defaultdict(lambda: "?", fields))
 
 

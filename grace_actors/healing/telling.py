@@ -90,7 +90,8 @@ def _now(row: Data) -> list[str]:
 def of_node(name: str, node: Mapping[str, Any]) -> list[str]:
     """What the tree says of an actor that has no incident."""
     last = node.get("last_exit")
-    told = [f"{name} is {node['state']}, generation {node['generation']}, {node['restarts']} restarts."]
+    restarts = f"{node['restarts']} restart{'' if node['restarts'] == 1 else 's'}"
+    told = [f"{name} is {node['state']}, generation {node['generation']}, {restarts}."]
     if isinstance(last, dict):
         words = dict.fromkeys(str(last[key]) for key in ("kind", "reason") if last.get(key))  # they may be the same
         told.append(f"It ended last with {': '.join(words)}.")

@@ -28,7 +28,7 @@ EVENTS = Items(
 
 
 def status(args: dict[str, Any]) -> Any:
-    return NODE if args["name"] == "worker" else NOBODY
+    return {"node": NODE} if args["name"] == "worker" else NOBODY
 
 
 def run(root: Path, line: str, **more: Any) -> int:
