@@ -29,7 +29,7 @@ from thespian.system.transport import TransmitIntent, TransmitOnly
 
 from grace_actors import birth as births
 from grace_actors import wire
-from grace_actors.errors import GraceError, Refused, WorldFailed
+from grace_actors.errors import GraceError, Injected, Refused, WorldFailed
 from grace_actors.kernel import LATER, Answer, Data
 from grace_actors.meddling.meddling import LASTING, Meddling
 from grace_actors.names import Names
@@ -40,10 +40,6 @@ from supervisors.messages import Exit, ExitKind
 CRASH_STATUS = 70
 LOG_MAX_BYTES = 10_000_000
 _import_root, _import_manager = logging.root, logging.Logger.manager
-
-
-class Injected(RuntimeError):
-    """Raised in a handler on purpose, by fault injection."""
 
 
 class Stopped(BaseException):

@@ -53,3 +53,7 @@ class Died(WorldFailed):
     """The actor died before it answered; whether it had done what was asked is not known."""
 
     code = "died"
+
+
+class Injected(RuntimeError):
+    """Raised in a handler on purpose, by fault injection: no code is to blame for it."""

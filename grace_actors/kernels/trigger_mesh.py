@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from grace_actors.errors import Refused, StoreFailed
+from grace_actors.errors import Injected, Refused, StoreFailed
 from grace_actors.folder_watch import FolderWatch
 from grace_actors.kernel import LATER, Answer, Check, Context, Data, Kernel, Later, Request, Timer
 from grace_actors.kernels.arguments import mapping_or_empty, text, text_or, whole_or
@@ -154,8 +154,7 @@ class TriggerMesh(Kernel):
 
     def _heard(self, event: TreeEvent) -> None:
         """Judge what an event of the tree says, in this call."""
-        if event.is_abnormal_exit and event.kind != "killed":  # a signal from outside is no error of the actor
-            line = (event.reason or event.kind).strip().partition("\n")[0]
+        if line := _error(event):
             counted = self._figures.error(f"{event.subject}: {line[:100]}")
             self._firing.judge("live_error_feed", counted, is_whole=False)
         elif event.type == "risk.raised" and isinstance(event.data.get("risk"), int | float):
@@ -342,3 +341,10 @@ class TriggerMesh(Kernel):
         if problem:
             raise Refused(f"accept: {problem}", hint="ask again in a few seconds")
         return {"code": str(self._figures.code.file)}
+
+
+def _error(event: TreeEvent) -> str:
+    """The error that ended an actor; empty for a signal from outside and for what was injected: no code is to blame."""
+    line = (event.reason or event.kind).strip().partition("\n")[0]
+    is_own = event.is_abnormal_exit and event.kind != "killed" and line.partition(":")[0] != Injected.__name__
+    return line if is_own else ""

@@ -23,7 +23,9 @@ from tests.unit.console.fake import HANG_UP, FakeInstance, Items
 
 CHECKOUT = Path(__file__).parents[3]
 PROGRAM = """
+import faulthandler
 import sys
+faulthandler.dump_traceback_later(20)  # whoever hangs says where, before the deadline
 from grace_actors.console import repl
 from grace_actors.home import Home
 sys.exit(repl.run(Home.resolve()))

@@ -110,6 +110,15 @@ def test_a_restart_of_the_mesh_does_not_tell_anew_what_was_told_before_it(bench:
     assert fired(bench) == [("repeated_error", "bus", "high")]
 
 
+def test_crashes_that_were_injected_five_times_had_a_patch_ordered(bench: Bench) -> None:
+    for _ in range(12):
+        record(bench, "child.exited", "bus", {"kind": "crash", "reason": "Injected: out of ideas"})
+    assert fired(bench) == []
+    for _ in range(5):
+        record(bench, "child.exited", "bus", {"kind": "crash", "reason": "InjectedValueError: no"})
+    assert fired(bench) == [("repeated_error", "bus", "high")]
+
+
 def test_what_is_over_when_the_mesh_restarts_is_news_when_it_comes_back(bench: Bench) -> None:
     monitor = bench.kernels["health_monitor"]
     monitor.waiting_s = 31.0  # type: ignore[attr-defined]
