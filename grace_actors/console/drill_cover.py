@@ -104,7 +104,7 @@ def leash_lines(value: Mapping[str, Any]) -> Iterator[RenderableType]:
     """The leash, what runs, and what holds drills back."""
     is_on = value.get("leashed") is not False
     held = "on: no drill starts by itself. Allow them: chaos leash off"
-    yield line("leash", held if is_on else "off: drills start by themselves. Hold them: chaos leash on")
+    yield line("leash", held if is_on else "off: drills start by themselves. Hold them: chaos leash on", full=True)
     running = value.get("running")
     yield line("running", f"{compact(running)}  (drill follow, drill halt)" if running else "no drill")
     if value.get("withheld") and not (is_on and value["withheld"] == "leashed"):  # which the first line says

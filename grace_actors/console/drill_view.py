@@ -100,10 +100,15 @@ def _lines(found: list[Mapping[str, Any]], names: int) -> Iterator[Text]:
     for each in found:
         state = str(each.get("state"))
         line = _text(f"  {one_line(str(each.get('what'))):<9}", "dim")
-        line.append(f"{one_line(str(each.get('name'))):<{min(names, _NAME_CHARS)}.{_NAME_CHARS}}  ", style="not dim")
+        line.append(f"{_name(each):<{min(names, _NAME_CHARS)}}  ", style="not dim")
         line.append(_padded(state, 10))
         line.append(f"{took(each.get('seconds')) if state != 'waiting' else '':>5}  ", style="not dim")
         yield line.append(one_line(str(each.get("message") or "")), style="not dim")
+
+
+def _name(each: Mapping[str, Any]) -> str:
+    name = one_line(str(each.get("name")))
+    return name if len(name) <= _NAME_CHARS else name[: _NAME_CHARS - 1] + "…"
 
 
 def _padded(state: str, chars: int) -> Text:

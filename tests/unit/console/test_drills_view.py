@@ -56,6 +56,12 @@ def test_no_line_is_wider_than_the_console_whatever_is_in_it(width: int, look: i
     assert len(told) < 60
 
 
+def test_the_name_of_an_activity_was_cut_off_without_a_sign() -> None:
+    run = looks("drill_1", "KH002")[1]
+    run["activities"][0]["name"] = "n" * 50
+    assert f" {'n' * 33}…  " in "\n".join(shown(run, width=120))
+
+
 def test_the_time_line_is_to_scale() -> None:
     run = looks("drill_1", "KH002")[-1] | {"detect_s": 1.0, "heal_s": 4.0}
     (bar,) = [line.strip() for line in shown(run) if "▼━" in line or "▼◆" in line]
