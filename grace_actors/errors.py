@@ -56,4 +56,4 @@ class Died(WorldFailed):
 
 
 class Injected(RuntimeError):
-    """Raised in a handler on purpose, by fault injection: no code is to blame for it."""
+    """Raised in a handler on purpose, by fault injection."""

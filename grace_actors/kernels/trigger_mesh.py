@@ -32,7 +32,8 @@ READ_CODE_AFTER_S = 2.0
 """Let the boot go first: nobody waits for this."""
 ARTEFACTS_STILL_S = 0.5
 """An artefact that changes is looked at once it has been still for so long."""
-OWN_TYPES = ("child.exited", "health.suspected", "risk.raised")
+DRILL_OVER = ("drill.passed", "drill.deviated", "drill.failed", "drill.aborted", "drill.interrupted")
+OWN_TYPES = ("child.exited", "health.suspected", "risk.raised", "drill.started", *DRILL_OVER)
 _MOST_GLOBS = 50
 _MOST_ROUTES = 500
 
@@ -66,6 +67,7 @@ class TriggerMesh(Kernel):
         self._waiting: list[Request] = []
         self._is_evaluating = False
         self._will_evaluate = False
+        self._is_drilled = False
         self._started = ctx.now()
         self._artefacts = FolderWatch(ctx, ctx.home / "artefacts", self._artefacts_changed)
         self._settling: Timer | None = None
@@ -154,7 +156,9 @@ class TriggerMesh(Kernel):
 
     def _heard(self, event: TreeEvent) -> None:
         """Judge what an event of the tree says, in this call."""
-        if line := _error(event):
+        if event.type == "drill.started" or event.type in DRILL_OVER:
+            self._is_drilled = event.type == "drill.started"
+        elif line := self._error(event):
             counted = self._figures.error(f"{event.subject}: {line[:100]}")
             self._firing.judge("live_error_feed", counted, is_whole=False)
         elif event.type == "risk.raised" and isinstance(event.data.get("risk"), int | float):
@@ -165,6 +169,15 @@ class TriggerMesh(Kernel):
             waited_s = event.data.get("waited_s")
             rest_s = self.settings.limits.silent_s - (waited_s if isinstance(waited_s, int | float) else 0.0)
             self.ctx.after(max(0.0, rest_s) + 0.1, self._evaluate_suspected)
+
+    def _error(self, event: TreeEvent) -> str:
+        """The error that ended an actor; empty for a signal from outside, and for the crash of a drill, which would
+        add up with those of the next one: no code is to blame for it."""
+        if not event.is_abnormal_exit or event.kind == "killed":
+            return ""
+        line = (event.reason or event.kind).strip().partition("\n")[0]
+        is_drill = self._is_drilled and line.partition(":")[0] == Injected.__name__
+        return "" if is_drill else line
 
     def _evaluate_suspected(self) -> None:
         """The silence of somebody may be too long by now; whether it still lasts, health_monitor knows."""
@@ -341,10 +354,3 @@ class TriggerMesh(Kernel):
         if problem:
             raise Refused(f"accept: {problem}", hint="ask again in a few seconds")
         return {"code": str(self._figures.code.file)}
-
-
-def _error(event: TreeEvent) -> str:
-    """The error that ended an actor; empty for a signal from outside and for what was injected: no code is to blame."""
-    line = (event.reason or event.kind).strip().partition("\n")[0]
-    is_own = event.is_abnormal_exit and event.kind != "killed" and line.partition(":")[0] != Injected.__name__
-    return line if is_own else ""

@@ -110,12 +110,23 @@ def test_a_restart_of_the_mesh_does_not_tell_anew_what_was_told_before_it(bench:
     assert fired(bench) == [("repeated_error", "bus", "high")]
 
 
-def test_crashes_that_were_injected_five_times_had_a_patch_ordered(bench: Bench) -> None:
-    for _ in range(12):
-        record(bench, "child.exited", "bus", {"kind": "crash", "reason": "Injected: out of ideas"})
+def test_crashes_of_one_drill_and_the_next_added_up_to_an_error_that_repeats(bench: Bench) -> None:
+    crash = {"kind": "crash", "reason": "Injected: out of ideas"}
+    for end in ("drill.passed", "drill.interrupted"):
+        record(bench, "drill.started", "MR003", {})
+        for _ in range(5):
+            record(bench, "child.exited", "bus", crash)
+        record(bench, end, "MR003", {})
     assert fired(bench) == []
+    for _ in range(5):  # an operator injects it, to see what happens
+        record(bench, "child.exited", "bus", crash)
+    assert fired(bench) == [("repeated_error", "bus", "high")]
+
+
+def test_an_error_of_a_drills_own_kernel_counts_while_it_goes_on(bench: Bench) -> None:
+    record(bench, "drill.started", "CE001", {})
     for _ in range(5):
-        record(bench, "child.exited", "bus", {"kind": "crash", "reason": "InjectedValueError: no"})
+        record(bench, "child.exited", "bus", {"kind": "crash", "reason": "SyntaxError: invalid syntax"})
     assert fired(bench) == [("repeated_error", "bus", "high")]
 
 
